@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The bytes behind a block device: a file or a host block device, alone or under copy-on-write
+ * layers.
+ *
+ *   DISK_RO    base                                   shared lock
+ *   DISK_RW    base                                   exclusive lock
+ *   DISK_COW   base + [stored layer] + private layer  shared lock on the first two
+ *
+ * The bytes are raw and are never looked at to find a format: a guest that writes a header into its
+ * disk writes a header into its disk. The private layer is a sparse file without a name, and a map
+ * in memory of the clusters it holds. A chain never gets longer: storing merges.
+ *
+ * One thread at a time uses a disk; the numbers of its size and mode may be read by any. */
+#pragma once
+
+#include <sys/uio.h>
+
+#include "base/diag.h"
+#include "base/units.h"
+#include "wire/device_state.h"
+
+enum { DISK_SECTOR = 512 };
+
+struct disk;
+
+/* ERR_DISK when the file is neither regular nor a block device, holds less than a sector or no
+ * whole number of sectors; ERR_LOCKED; ERR_FILE when it cannot be opened. `layer_dir` is where
+ * private layers live, NULL: $TMPDIR, else /var/tmp. */
+must_check err_t disk_open(const char *path, enum disk_mode mode, const char *layer_dir,
+			   struct diag *d, struct disk **ret_disk);
+
+struct disk_places {
+	int snapshot_dir;        /* borrowed: stored copies are found in here, and nowhere else */
+	const char *replacement; /* is the base instead, compared by size alone; NULL: none */
+	const char *layer_dir;   /* as above */
+};
+/* The disk that `saved` describes. A file in place must be the one that it was (device, inode,
+ * size, modification time): ERR_CHANGED names what differs. A stored copy is found by its name and
+ * compared by size. */
+must_check err_t disk_reopen(const struct blk_state *saved, const struct disk_places *at,
+			     struct diag *d, struct disk **ret_disk);
+void disk_free(struct disk *k); /* accepts NULL */
+
+bytes_t disk_capacity(const struct disk *k);
+enum disk_mode disk_mode(const struct disk *k);
+/* Is there anything that a snapshot cannot leave in place: a layer that holds something, or a base
+ * that is another snapshot's copy, and goes when that one is replaced or deleted? */
+must_check bool disk_needs_storing(const struct disk *k);
+
+/* All of it or an error. [at, at + n) lies within the capacity and is whole sectors, and for the
+ * first two n is the sum of the iovecs: the caller has seen to that. The iovecs may be guest
+ * memory: only the kernel reads and writes through them. */
+must_check err_t disk_read(struct disk *k, foff_t at, const struct iovec *iov, size_t n_iov);
+must_check err_t disk_write(struct disk *k, foff_t at, const struct iovec *iov, size_t n_iov);
+/* What was written is on stable storage when this returns. */
+must_check err_t disk_flush(struct disk *k);
+/* Reads as zeroes from now on; with `unmap`, gives the host its space back where it can. */
+must_check err_t disk_zero(struct disk *k, foff_t at, bytes_t n, bool unmap);
+/* The guest has no use for the bytes: a hint, which a host that cannot punch holes ignores. */
+must_check err_t disk_discard(struct disk *k, foff_t at, bytes_t n);
+
+/* At a quiesced moment. Describes the files in place, made durable first: ERR_STATE for a disk
+ * that needs storing. The map in *ret is the caller's to free (device_state_clear). */
+must_check err_t disk_describe(struct disk *k, struct diag *d, struct blk_state *ret);
+/* The same after a copy was made in `to`, a new and empty file whose bytes are durable when this
+ * returns and which the caller will call `name` in the snapshot's folder:
+ *   ro            nothing is copied, the base is described in place
+ *   rw            the base: a restore opens the copy as the base of a private layer
+ *   cow           both layers as one, with their map, over the base in place
+ *   cow, the base or layer itself a stored copy: base and layers as one new base
+ * By reflink where the file system has it, else holes are kept. */
+must_check err_t disk_store_as(struct disk *k, int to, const char *name, struct diag *d,
+			       struct blk_state *ret);

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The state of one vCPU into and out of KVM, in the order that KVM needs. */
+#pragma once
+
+#include "machine/kvm/kvm.h"
+#include "machine/vcpu/cpuid_x86_64.h"
+#include "machine/vcpu/msr_x86_64.h"
+#include "machine/vcpu/quiesced.h"
+
+/* What all vCPUs of a machine share: asked of KVM once. */
+struct vcpu_host {
+	struct cpuid cpuid;   /* what this KVM supports */
+	struct msr_list msrs; /* which registers are saved */
+	uint32_t xsave_size;  /* KVM_CAP_XSAVE2, at least 4096 */
+	uint32_t tsc_khz;
+	bool tsc_scaling;
+};
+must_check err_t vcpu_host_ask(int kvm, struct diag *d, struct vcpu_host *ret);
+
+/* A fresh vCPU gets a processor, kept in *ret_given: the machine's own record of it. What KVM
+ * answers to KVM_GET_CPUID2 is not that: it mixes in bits of the moment (OSXSAVE, sizes by XCR0). */
+must_check err_t vcpu_init(const struct kvm_vcpu *v, const struct vcpu_host *h, vcpu_id id,
+			   uint32_t vcpus, struct diag *d, struct cpuid *ret_given);
+/* The boot processor's registers, as the loader chose them. */
+must_check err_t vcpu_set_entry(const struct kvm_vcpu *v, const struct x86_regs *regs,
+				const struct x86_sregs *sregs, struct diag *d);
+
+uint32_t vcpu_tsc_khz(const struct kvm_vcpu *v); /* 0: KVM does not say */
+/* The host's own frequency, which can be asked of a vCPU alone: one that is new runs at it. */
+void vcpu_host_ask_tsc(const struct kvm_vcpu *fresh, struct vcpu_host *h);
+
+/* What a TSC with offset 0 would read now, scaled as the guest's are. Taken once for all vCPUs, so
+ * that their differences survive. */
+must_check err_t tsc_base(const struct kvm_vcpu *any, struct diag *d, uint64_t *ret_now);
+
+/* Save: MP_STATE first (reading it settles pending INIT and SIPI), VCPU_EVENTS last. */
+must_check err_t vcpu_save(const struct kvm_vcpu *v, struct quiesced q, const struct vcpu_host *h,
+			   const struct cpuid *given, vcpu_id id, uint64_t tsc_now,
+			   struct diag *d, struct vcpu_x86_64 *ret);
+
+/* Can this host run it at all: features, XSAVE size, TSC frequency.
+ * Makes no KVM call. */
+must_check err_t vcpu_judge(const struct vcpu_x86_64 *s, const struct vcpu_host *h, struct diag *d);
+
+/* Load, on a fresh vCPU: everything that does not count in host time. */
+must_check err_t vcpu_load(const struct kvm_vcpu *v, const struct vcpu_x86_64 *s,
+			   const struct vcpu_host *h, struct diag *d);
+
+/* The rest, once the irqchip, PIT and clock are there and just before the first run: TSC offset,
+ * local APIC with its timer, MSRs that depend on both, TSC_DEADLINE, events, and the notice to
+ * the guest's watchdog that it was stopped. */
+must_check err_t vcpu_load_time(const struct kvm_vcpu *v, const struct vcpu_x86_64 *s,
+				uint64_t tsc_now, struct diag *d);
+/* Tells the guest's soft-lockup watchdog that it was paused. */
+void vcpu_notify_paused(const struct kvm_vcpu *v);

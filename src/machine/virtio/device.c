@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Devices made, parked, let go and freed. */
+#include "machine/virtio/device.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+
+#include "base/heap.h"
+#include "machine/virtio/device_parts.h"
+#include "machine/virtio/registers.h"
+
+enum { WORKER_STACK = 512 * 1024 };
+
+const struct topo_slot *virtio_slot(const struct virtio_dev *v)
+{
+	return &v->slot;
+}
+
+err_t virtio_make(const struct topo_slot *slot, const struct virtio_wires *w,
+		  const struct virtio_face *face, void *own, struct diag *d,
+		  struct virtio_dev **ret_dev)
+{
+	owned_heap struct virtio_dev *v = calloc(1, sizeof *v);
+	owned_fd control = { eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+
+	if (v == NULL)
+		return FAIL(ERR_NOMEM);
+	if (control.raw < 0)
+		return diag_sys(d, FAIL_SYS(errno), "device in slot %u: no eventfd", slot->slot.v);
+	v->kind = virtio_kind_of(slot->kind);
+	v->own = own;
+	v->slot = *slot;
+	v->wires = *w;
+	v->face = *face;
+	v->face.features |= F_VERSION_1 | F_EVENT_IDX | F_INDIRECT_DESC;
+	v->control = fd_take(&control);
+	(void)pthread_mutex_init(&v->lock, NULL);
+	(void)pthread_cond_init(&v->turn, NULL);
+	virtio_registers_clear(v);
+	v->parked = true;
+	atomic_init(&v->holds, 1);
+	*ret_dev = take_ptr(v);
+	return OK;
+}
+
+/* Without the signals that are meant for the program's own threads; those that a fault raises must
+ * stay open, or the fault ends the process (sigprocmask(2)). */
+static void signals_of_worker(sigset_t *ret)
+{
+	(void)sigfillset(ret);
+	(void)sigdelset(ret, SIGBUS);
+	(void)sigdelset(ret, SIGSEGV);
+	(void)sigdelset(ret, SIGFPE);
+	(void)sigdelset(ret, SIGILL);
+	(void)sigdelset(ret, SIGTRAP);
+}
+
+err_t virtio_start(struct virtio_dev *v, struct diag *d)
+{
+	sigset_t theirs, ours;
+	pthread_attr_t attr;
+	int failure;
+
+	if (v->has_worker || !virtio_works(v))
+		return OK;
+	signals_of_worker(&theirs);
+	(void)pthread_attr_init(&attr);
+	(void)pthread_attr_setstacksize(&attr, WORKER_STACK);
+	(void)pthread_sigmask(SIG_SETMASK, &theirs, &ours);
+	failure = pthread_create(&v->thread, &attr, virtio_worker, v);
+	(void)pthread_sigmask(SIG_SETMASK, &ours, NULL);
+	(void)pthread_attr_destroy(&attr);
+	if (failure != 0)
+		return diag_sys(d, FAIL_SYS(failure), "device in slot %u: no thread",
+				v->slot.slot.v);
+	v->has_worker = true;
+	return OK;
+}
+
+static void worker_end(struct virtio_dev *v)
+{
+	uint64_t one = 1;
+	ssize_t n;
+
+	if (!v->has_worker)
+		return;
+	pthread_mutex_lock(&v->lock);
+	v->stop = true;
+	atomic_fetch_add(&v->holds, 1);
+	pthread_cond_broadcast(&v->turn);
+	pthread_mutex_unlock(&v->lock);
+	n = write(v->control.raw, &one, sizeof one);
+	(void)n;
+	(void)pthread_join(v->thread, NULL);
+}
+
+void virtio_unmake(struct virtio_dev *v)
+{
+	fd_drop(&v->control);
+	(void)pthread_cond_destroy(&v->turn);
+	(void)pthread_mutex_destroy(&v->lock);
+	free(v);
+}
+
+void virtio_free(struct virtio_dev *v)
+{
+	if (v == NULL)
+		return;
+	worker_end(v);
+	v->kind->free(v->own);
+	virtio_unmake(v);
+}
+
+struct virtio_parked virtio_quiesce(struct virtio_dev *v, uint32_t *ret_in_flight)
+{
+	pthread_mutex_lock(&v->lock);
+	if (ret_in_flight != NULL)
+		*ret_in_flight = atomic_load(&v->in_flight);
+	if (!v->parked) {
+		v->parked = true;
+		atomic_fetch_add(&v->holds, 1);
+	}
+	while (v->busy)
+		pthread_cond_wait(&v->turn, &v->lock);
+	pthread_mutex_unlock(&v->lock);
+	return (struct virtio_parked){ v };
+}
+
+void virtio_unquiesce(struct virtio_parked p)
+{
+	struct virtio_dev *v = p.dev;
+	bool works;
+
+	pthread_mutex_lock(&v->lock);
+	works = virtio_works(v);
+	if (v->parked) {
+		v->parked = false;
+		atomic_fetch_sub(&v->holds, 1);
+		pthread_cond_broadcast(&v->turn);
+	}
+	if (v->regs.interrupt_status != 0)
+		irq_raise(v->wires.irq);
+	pthread_mutex_unlock(&v->lock);
+	for (uint32_t i = 0; works && i < v->slot.queues; i++)
+		virtio_doorbell(v, i);
+}
+
+const char *virtio_fault(struct virtio_dev *v)
+{
+	const char *fault;
+
+	pthread_mutex_lock(&v->lock);
+	fault = v->fault;
+	pthread_mutex_unlock(&v->lock);
+	return fault;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a virtio device is made of: shared by the files of this folder and by nobody else.
+ *
+ * Who may touch what:
+ *   - under `lock`: registers, the queues as the driver programs them, holds, parked, stop, busy
+ *   - `live` and what the kind keeps for itself: the worker's while `busy`, else the lock holder's
+ *   - written before the worker starts and never again: the rest
+ *
+ * A hold keeps the worker out of the queues: parking is one, and a reset takes one while it waits
+ * for the request in hand. The worker looks at `holds` between two requests. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/own.h"
+#include "machine/virtio/device.h"
+#include "machine/virtio/queue.h"
+
+/* What the guest sees of a kind of device, apart from its registers. */
+struct virtio_face {
+	uint64_t features; /* of the kind: those of the transport are added */
+	uint32_t config_len;
+	uint8_t config[DEVICE_CONFIG_MAX];
+};
+
+/* One row per kind of device, in kinds.c. */
+struct virtio_kind {
+	enum dev_kind kind;
+	/* Answers one request: false when it leaves no room for an answer, and the queue is broken.
+	 * *ret_written: bytes filled, counted from the first buffer to write. */
+	bool (*serve)(void *own, const struct gmem *m, const struct chain *c,
+		      uint32_t *ret_written, const char **ret_fault);
+	void (*free)(void *own);
+};
+const struct virtio_kind *virtio_kind_of(enum dev_kind kind);
+
+struct virtio_dev {
+	const struct virtio_kind *kind;
+	void *own; /* the kind's */
+	struct topo_slot slot;
+	struct virtio_wires wires;
+	struct virtio_face face;
+
+	pthread_mutex_t lock;
+	pthread_cond_t turn; /* busy, holds or stop changed */
+	struct transport_state regs;
+	struct queue_state queues[SHAPE_QUEUES_MAX]; /* positions are those of `live` */
+	const char *fault;
+	bool parked, busy, stop;
+	atomic_uint holds;
+
+	struct virtq live[SHAPE_QUEUES_MAX]; /* size 0: not in use */
+	atomic_uint in_flight;
+
+	pthread_t thread; /* the worker: only once a driver has been there */
+	bool has_worker;
+	fd_t control; /* ends the worker's wait */
+};
+
+/* device.c */
+
+/* A device after power-on, parked, without a worker yet. `own` is taken on success. */
+must_check err_t virtio_make(const struct topo_slot *slot, const struct virtio_wires *w,
+			     const struct virtio_face *face, void *own, struct diag *d,
+			     struct virtio_dev **ret_dev);
+/* The registers and queues of a saved device; before virtio_start. */
+must_check err_t virtio_load(struct virtio_dev *v, const struct device_state *saved,
+			     struct diag *d);
+/* A worker for a device whose queues are in use and that has none; else nothing. With the lock held,
+ * or before anybody else knows the device. */
+must_check err_t virtio_start(struct virtio_dev *v, struct diag *d);
+/* One that was not started; `own` stays the caller's. */
+void virtio_unmake(struct virtio_dev *v);
+
+/* blk.c: the disk in a device of kind DEV_BLK */
+struct disk *blk_disk(void *own);
+
+/* transport.c: with the lock held */
+
+/* Are the queues in use? */
+static inline bool virtio_works(const struct virtio_dev *v)
+{
+	/* DRIVER_OK, and neither FAILED nor DEVICE_NEEDS_RESET. */
+	return v->regs.status == 15;
+}
+
+void virtio_reset(struct virtio_dev *v);
+/* What the driver sees first: nothing negotiated, nothing programmed. */
+void virtio_registers_clear(struct virtio_dev *v);
+/* 2.1.2. */
+void virtio_needs_reset(struct virtio_dev *v, const char *why);
+void virtio_interrupt(struct virtio_dev *v, uint32_t bit);
+struct virtq_rings virtio_rings(const struct virtio_dev *v, const struct queue_state *q);
+/* Makes queue i live from its registers and positions, if it is ready. */
+void virtio_queue_open(struct virtio_dev *v, uint32_t i);
+
+/* worker.c */
+
+void *virtio_worker(void *dev);
+void virtio_doorbell(const struct virtio_dev *v, uint32_t queue);
