@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "base/heap.h"
+#include "life/arch.h"
+#include "life/devices.h"
+#include "machine/boot/boot_x86_64.h"
+#include "machine/irq/irqchip_x86_64.h"
+#include "machine/kvm/host.h"
+#include "machine/serial/serial.h"
+#include "machine/vcpu/vcpu_x86_64.h"
+#include "plan/map_x86_64.h"
+
+struct arch_host {
+	struct vcpu_host vcpu;
+	struct cpuid *given; /* one per vCPU: the processor it was given; owned */
+};
+
+struct arch_state {
+	struct irqchip_x86_64 chip;
+	struct clock_x86_64 clock;
+	struct vcpu_x86_64 vcpu[];
+};
+
+err_t arch_host_new(int kvm, struct diag *d, struct arch_host **ret_host)
+{
+	owned_heap struct arch_host *h = calloc(1, sizeof *h);
+
+	if (h == NULL)
+		return FAIL(ERR_NOMEM);
+	TRY(vcpu_host_ask(kvm, d, &h->vcpu));
+	*ret_host = take_ptr(h);
+	return OK;
+}
+
+void arch_host_free(struct arch_host *h)
+{
+	if (h != NULL)
+		free(h->given);
+	free(h);
+}
+
+static err_t given_alloc(struct vm *vm)
+{
+	vm->host->given = calloc(vcpus_count(vm->vcpus), sizeof vm->host->given[0]);
+	return vm->host->given == NULL ? FAIL(ERR_NOMEM) : OK;
+}
+
+err_t arch_create_chips(int vm, struct diag *d)
+{
+	return irqchip_create(vm, d);
+}
+
+err_t arch_init_vcpus(struct vm *vm, struct diag *d)
+{
+	uint32_t n = vcpus_count(vm->vcpus);
+
+	TRY(given_alloc(vm));
+	for (uint32_t i = 0; i < n; i++)
+		TRY(vcpu_init(vcpus_at(vm->vcpus, (vcpu_id){ i }), &vm->host->vcpu, (vcpu_id){ i },
+			      n, d, &vm->host->given[i]));
+	return OK;
+}
+
+err_t arch_load_kernel(struct vm *vm, const struct boot_request *boot, struct diag *d)
+{
+	struct boot_entry entry;
+
+	TRY(boot_load(vm->geo, ram_gmem(vm->ram), boot, d, &entry));
+	/* It would hang in its first instructions, without a word. */
+	if (entry.is_linux && host_kvm_kind() == HOST_KVM_SOFTWARE)
+		return diag_fail(d, FAIL(ERR_KVM_SOFTWARE),
+				 "%s: this host's KVM is a software one and cannot run a Linux "
+				 "kernel; hardware virtualisation (VT-x or AMD-V) is needed, see "
+				 "`spore doctor`", boot->kernel.name);
+	return vcpu_set_entry(vcpus_at(vm->vcpus, (vcpu_id){ 0 }), &entry.regs, &entry.sregs, d);
+}
+
+err_t arch_judge(const struct arch_host *h, const struct image *i, struct diag *d)
+{
+	for (uint32_t n = 0; n < image_head(i)->vcpus; n++)
+		TRY(vcpu_judge(image_vcpu(i, (vcpu_id){ n }), &h->vcpu, d));
+	return OK;
+}
+
+err_t arch_load(struct vm *vm, const struct image *i, struct diag *d)
+{
+	vcpu_host_ask_tsc(vcpus_at(vm->vcpus, (vcpu_id){ 0 }), &vm->host->vcpu);
+	TRY(arch_judge(vm->host, i, d));
+	TRY(given_alloc(vm));
+	for (uint32_t n = 0; n < vcpus_count(vm->vcpus); n++) {
+		const struct vcpu_x86_64 *s = image_vcpu(i, (vcpu_id){ n });
+		struct cpuid *given = &vm->host->given[n];
+
+		given->n = s->n_cpuid;
+		memcpy(given->entries, s->cpuid, s->n_cpuid * sizeof s->cpuid[0]);
+		TRY(vcpu_load(vcpus_at(vm->vcpus, (vcpu_id){ n }), s, &vm->host->vcpu, d));
+	}
+	return OK;
+}
+
+err_t arch_load_time(struct vm *vm, const struct image *i, struct diag *d)
+{
+	uint64_t tsc_now;
+
+	TRY(tsc_base(vcpus_at(vm->vcpus, (vcpu_id){ 0 }), d, &tsc_now));
+	for (uint32_t n = 0; n < vcpus_count(vm->vcpus); n++)
+		TRY(vcpu_load_time(vcpus_at(vm->vcpus, (vcpu_id){ n }),
+				   image_vcpu(i, (vcpu_id){ n }), tsc_now, d));
+	/* The chips last: setting the IOAPIC delivers what is pending in it to the local APICs. */
+	TRY(clock_load(vm->fd.raw, image_clock(i), d));
+	return irqchip_load(vm->fd.raw, image_irqchip(i), d);
+}
+
+void arch_notify_paused(struct vm *vm)
+{
+	for (uint32_t n = 0; n < vcpus_count(vm->vcpus); n++)
+		vcpu_notify_paused(vcpus_at(vm->vcpus, (vcpu_id){ n }));
+}
+
+err_t arch_save(struct vm *vm, struct quiesced q, struct diag *d, struct arch_state **ret_state)
+{
+	uint32_t n = vcpus_count(vm->vcpus);
+	owned_heap struct arch_state *s = calloc(1, sizeof *s + n * sizeof s->vcpu[0]);
+	uint64_t tsc_now;
+
+	if (s == NULL)
+		return FAIL(ERR_NOMEM);
+	TRY(tsc_base(vcpus_at(vm->vcpus, (vcpu_id){ 0 }), d, &tsc_now));
+	for (uint32_t i = 0; i < n; i++)
+		TRY(vcpu_save(vcpus_at(vm->vcpus, (vcpu_id){ i }), q, &vm->host->vcpu,
+			      &vm->host->given[i], (vcpu_id){ i }, tsc_now, d, &s->vcpu[i]));
+	TRY(irqchip_save(vm->fd.raw, q, d, &s->chip, &s->clock));
+	*ret_state = take_ptr(s);
+	return OK;
+}
+
+void arch_state_free(struct arch_state *s)
+{
+	free(s);
+}
+
+static void host_processor(const struct vcpu_host *h, struct inventory *v)
+{
+	uint32_t text[12];
+
+	for (uint32_t i = 0; i < h->cpuid.n; i++) {
+		const struct x86_cpuid_entry *e = &h->cpuid.entries[i];
+		uint32_t part = e->function - 0x80000002;
+
+		if (e->function == 0) {
+			text[0] = e->ebx;
+			text[1] = e->edx;
+			text[2] = e->ecx;
+			memcpy(v->cpu_vendor, text, 12);
+		} else if (part < 3) {
+			text[0] = e->eax;
+			text[1] = e->ebx;
+			text[2] = e->ecx;
+			text[3] = e->edx;
+			memcpy(v->cpu_model + 16 * part, text, 16);
+		}
+	}
+}
+
+/* The processor's names end at the first byte that is no printable character. */
+static void tidy(char *text)
+{
+	size_t n = 0, end = 0;
+
+	for (; text[n] >= ' ' && text[n] <= '~'; n++) {
+		if (text[n] != ' ')
+			end = n + 1;
+	}
+	memset(text + end, 0, strlen(text + end));
+}
+
+static void encode_inventory(const struct vm *vm, struct out *o)
+{
+	struct inventory v = { .xsave_size = vm->host->vcpu.xsave_size,
+			       .tsc_khz = vcpu_tsc_khz(vcpus_at(vm->vcpus, (vcpu_id){ 0 })) };
+	size_t n;
+	const struct kvm_cap_name *caps = kvm_needed_caps(&n);
+
+	for (size_t i = 0; i < n; i++)
+		v.caps[v.n_caps++] = caps[i].cap;
+	host_processor(&vm->host->vcpu, &v);
+	tidy(v.cpu_vendor);
+	tidy(v.cpu_model);
+	inventory_encode(o, &v);
+}
+
+/* Byte-wide devices answer each byte of a wider access as its neighbour would; only the serial
+ * port has neighbours that mean anything. */
+static uint8_t port_in(struct vm *vm, uint16_t port)
+{
+	uint8_t value;
+
+	if (port >= PORT_SERIAL && port < PORT_SERIAL + SERIAL_REGISTERS)
+		return devices_serial_read(vm->devices, port - PORT_SERIAL);
+	return power_port_read(port, &value) ? value : 0xFF;
+}
+
+static bool port_out(struct vm *vm, uint16_t port, uint8_t value)
+{
+	if (port >= PORT_SERIAL && port < PORT_SERIAL + SERIAL_REGISTERS) {
+		devices_serial_write(vm->devices, port - PORT_SERIAL, value);
+		return true;
+	}
+	switch (power_port_write(port, value)) {
+	case POWER_NONE:
+		return true;
+	case POWER_OFF:
+		vm_end(vm, VM_POWEROFF, "%s", "");
+		return false;
+	case POWER_RESET:
+		vm_end(vm, VM_RESET, "%s", "");
+		return false;
+	}
+	unreachable_by_type();
+}
+
+bool arch_exit(struct vm *vm, const struct vcpu_exit *exit)
+{
+	for (uint32_t i = 0; i < exit->arch.count; i++) {
+		uint8_t *data = exit->data + (size_t)i * exit->len;
+
+		for (uint32_t b = 0; b < exit->len; b++) {
+			uint16_t port = (uint16_t)(exit->arch.port + b);
+
+			if (exit->kind == EXIT_PORT_IN)
+				data[b] = port_in(vm, port);
+			else if (!port_out(vm, port, data[b]))
+				return false;
+		}
+	}
+	return true;
+}
+
+void arch_encode(const struct vm *vm, const struct arch_state *s, struct snap_row_id id,
+		 struct out *o)
+{
+	if (id.kind == SECT_VCPU)
+		vcpu_x86_64_encode(o, &s->vcpu[id.index]);
+	else if (id.kind == SECT_IRQCHIP)
+		irqchip_x86_64_encode(o, &s->chip);
+	else if (id.kind == SECT_CLOCK)
+		clock_x86_64_encode(o, &s->clock);
+	else
+		encode_inventory(vm, o);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "life/capture.h"
+
+#include "base/heap.h"
+#include "life/arch.h"
+#include "life/devices.h"
+#include "life/disk_copies.h"
+#include "machine/virtio/device.h"
+
+/* What was read from the machine, before it is encoded. */
+struct readings {
+	struct device_state *device; /* one per slot, each owns memory */
+	uint32_t n_devices;
+	const struct arch_state *arch; /* borrowed */
+	struct serial_state serial;
+};
+
+static void readings_drop(struct readings *r)
+{
+	for (uint32_t i = 0; i < r->n_devices; i++)
+		device_state_clear(&r->device[i]);
+	free(r->device);
+}
+
+static err_t read_devices(struct vm *vm, struct quiesced q, const struct disk_copies *copies,
+			  struct diag *d, struct readings *r)
+{
+	uint32_t slots = topology_slots(geometry_topology(vm->geo));
+
+	r->device = calloc(slots + 1, sizeof r->device[0]);
+	if (r->device == NULL)
+		return FAIL(ERR_NOMEM);
+	for (uint32_t i = 0; i < slots; i++) {
+		const struct new_file *copy = &copies->file[i];
+		struct disk_store store = { copy->fd.raw, copy->name };
+
+		TRY(devices_save(vm->devices, q, i, fd_is_open(copy->fd) ? &store : NULL, d,
+				 &r->device[i]));
+		r->n_devices = i + 1;
+	}
+	devices_save_serial(vm->devices, q, &r->serial);
+	return OK;
+}
+
+static void encode_topology(const struct vm *vm, struct out *o)
+{
+	const struct topology *t = geometry_topology(vm->geo);
+	struct topology_section s = { .vcpus = topology_shape(t)->vcpus, .n = topology_slots(t) };
+
+	for (uint32_t i = 0; i < s.n; i++) {
+		const struct topo_slot *slot = topology_slot(t, i);
+
+		s.rows[i] = (struct topology_row){
+			.kind = slot->kind, .queues = slot->queues, .slot = slot->slot.v,
+			.gsi = slot->gsi.v, .first_wake = slot->first_wake, .mmio = slot->mmio.v,
+			.mmio_len = slot->mmio_len.v, .notify = slot->notify.v,
+		};
+	}
+	topology_section_encode(o, &s);
+}
+
+static void encode_sums(const struct ram_scan *ram, struct out *o)
+{
+	for (uint64_t i = 0; i < ram->present; i++)
+		out_u64(o, ram->sums[i]);
+}
+
+static void encode(const struct vm *vm, const struct readings *r, const struct ram_scan *ram,
+		   struct snap_row_id id, struct out *o)
+{
+	struct ram_map map = { ram->blocks, ram->present, ram->bits };
+
+	switch (id.kind) {
+	case SECT_INVENTORY:
+	case SECT_VCPU:
+	case SECT_IRQCHIP:
+	case SECT_CLOCK:
+		arch_encode(vm, r->arch, id, o);
+		return;
+	case SECT_TOPOLOGY:
+		encode_topology(vm, o);
+		return;
+	case SECT_CONFIG:
+		machine_note_encode(o, &vm->note);
+		return;
+	case SECT_DEVICE:
+		device_state_encode(o, &r->device[id.index]);
+		return;
+	case SECT_SERIAL:
+		serial_state_encode(o, &r->serial);
+		return;
+	case SECT_RAM_MAP:
+		ram_map_encode(o, &map);
+		return;
+	case SECT_RAM_SUMS:
+		encode_sums(ram, o);
+		return;
+	case SECT_RAM:
+		return;
+	}
+	unreachable_by_type();
+}
+
+/* More than the section can need: most are small, three grow with the machine. */
+static size_t room_for(const struct readings *r, const struct ram_scan *ram, struct snap_row_id id)
+{
+	size_t room = KIB(64);
+
+	if (id.kind == SECT_DEVICE)
+		room += r->device[id.index].blk.layer_map_len;
+	else if (id.kind == SECT_RAM_MAP)
+		room += (ram->blocks + 7) / 8;
+	else if (id.kind == SECT_RAM_SUMS)
+		room = ram->present * sizeof ram->sums[0];
+	return room;
+}
+
+static err_t encode_row(const struct vm *vm, const struct readings *r, const struct ram_scan *ram,
+			struct snap_row_id id, struct diag *d, struct capture *c)
+{
+	struct snap_row *row = &c->rows[c->n];
+	size_t room = room_for(r, ram, id);
+	struct out o;
+
+	*row = (struct snap_row){ .id = id };
+	c->bytes[c->n] = NULL;
+	if (id.kind == SECT_RAM) {
+		row->size = geometry_ram(vm->geo);
+		c->n++;
+		return OK;
+	}
+	c->bytes[c->n] = malloc(room + 1);
+	if (c->bytes[c->n] == NULL)
+		return FAIL(ERR_NOMEM);
+	o = out_of(c->bytes[c->n], room);
+	c->n++;
+	encode(vm, r, ram, id, &o);
+	if (failed(out_done(&o)) || o.len > sect_kind_max(id.kind).v)
+		return diag_fail(d, FAIL(ERR_INTERNAL), "the %s section is too large",
+				 sect_kind_word(id.kind));
+	row->size = BYTES(o.len);
+	row->crc = crc64(o.base, o.len);
+	return OK;
+}
+
+err_t capture_make(struct vm *vm, struct quiesced q, const struct arch_state *arch,
+		   const struct ram_scan *ram, const struct disk_copies *copies, struct diag *d,
+		   struct capture *ret)
+{
+	struct readings r = { .arch = arch };
+	struct capture c = { 0 };
+	err_t e = read_devices(vm, q, copies, d, &r);
+
+	for (uint32_t i = 0; i < geometry_rows(vm->geo) && !failed(e); i++)
+		e = encode_row(vm, &r, ram, geometry_row(vm->geo, i), d, &c);
+	readings_drop(&r);
+	if (failed(e)) {
+		capture_drop(&c);
+		return e;
+	}
+	*ret = c;
+	return OK;
+}
+
+void capture_drop(struct capture *c)
+{
+	for (uint32_t i = 0; i < c->n; i++)
+		free(c->bytes[i]);
+	c->n = 0;
+}

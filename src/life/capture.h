@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Everything of a machine but its RAM, as the encoded sections of a snapshot. Inside life/ only. */
+#pragma once
+
+#include "life/ram_scan.h"
+#include "life/vm_internal.h"
+#include "wire/snap_table.h"
+
+struct capture {
+	uint32_t n;
+	struct snap_row rows[SNAP_ROWS_MAX]; /* without offsets yet */
+	uint8_t *bytes[SNAP_ROWS_MAX];       /* owned; NULL for RAM */
+};
+
+/* `arch` is what arch_save read since the machine was paused: by then the devices were drained, so
+ * what they raised is in the chips that were read. */
+struct arch_state;
+struct disk_copies;
+must_check err_t capture_make(struct vm *vm, struct quiesced q, const struct arch_state *arch,
+			      const struct ram_scan *ram, const struct disk_copies *copies,
+			      struct diag *d, struct capture *ret);
+void capture_drop(struct capture *c);

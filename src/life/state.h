@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between a machine and the type of the state it is in. Inside life/ only; defined in vm.c, the
+ * one place with these casts. */
+#pragma once
+
+#include "life/vm_internal.h"
+
+struct vm *vm_of(const vm_running *vm);
+struct vm *vm_of_paused(const vm_paused *vm);
+vm_built *vm_as_built(struct vm *vm);   /* nothing has run yet */
+vm_paused *vm_as_paused(struct vm *vm); /* vCPUs parked, devices held */
