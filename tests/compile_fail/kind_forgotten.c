@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A switch names every kind of device, so that a new kind finds all of them. */
+/* EXPECT: enumeration value .DEV_RNG. not (explicitly )?handled */
+#include "wire/shape.h"
+
+int count(enum dev_kind k);
+
+int count(enum dev_kind k)
+{
+	switch (k) {
+	case DEV_BLK:
+		return 1;
+#ifndef MISUSE
+	case DEV_RNG:
+		return 2;
+#endif
+	}
+	return 0;
+}

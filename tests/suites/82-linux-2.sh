@@ -1,0 +1,4 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# What a stock Debian guest with 2 vCPUs keeps through freeze and restore.
+exec "$ROOT/tests/linux/suite/outside.py" --cpus 2 props 2
