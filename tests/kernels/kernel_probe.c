@@ -59,7 +59,6 @@ static int place(const char *path, const char *word, uint64_t mib, const char *o
 	owned_fd to = { open(out, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) };
 	struct boot_file kernel = { file.raw, path };
 	enum boot_method method = BOOT_AUTO;
-	owned_map copy = MAP_NONE;
 	struct diag d = DIAG_INIT;
 	struct gmem ram;
 	struct kernel k;
@@ -72,8 +71,7 @@ static int place(const char *path, const char *word, uint64_t mib, const char *o
 		return fail("cannot make the file for the RAM");
 	ram = ram_on(to.raw, MIB(mib));
 	began = now_us();
-	if (failed(boot_kernel_read(&kernel, &d, &copy)) ||
-	    failed(kernel_place(cur_of(copy.base, copy.len), method, &ram, GPA(MAP_KERNEL), &d, &k)))
+	if (failed(kernel_place(&kernel, method, &ram, GPA(MAP_KERNEL), &d, &k)))
 		return fail(d.text);
 	printf("%s %#" PRIx64 " %#" PRIx64 " %" PRIu64 "\n",
 	       k.how == ENTRY_PVH ? "pvh" : "linux64", k.entry, k.end.v, now_us() - began);
@@ -86,8 +84,10 @@ static struct cur file_copy(const char *path, map_t *ret)
 	owned_fd file = { open(path, O_RDONLY | O_CLOEXEC) };
 	struct boot_file kernel = { file.raw, path };
 	struct diag d = DIAG_INIT;
+	bytes_t len;
 
-	if (failed(boot_kernel_read(&kernel, &d, ret))) {
+	if (failed(boot_kernel_len(&kernel, &d, &len)) ||
+	    failed(boot_file_copy(&kernel, len, &d, ret))) {
 		fprintf(stderr, "kernel-probe: %s\n", d.text);
 		exit(1);
 	}

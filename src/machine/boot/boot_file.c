@@ -24,10 +24,11 @@ static err_t file_len(const struct boot_file *f, struct diag *d, uint64_t *ret)
 	return OK;
 }
 
-/* Fills the iovecs from the start of the file; consumes them. */
-static err_t file_read(const struct boot_file *f, struct iovec *iov, size_t n, struct diag *d)
+/* Fills the iovecs from the file, from `at` on; consumes them. */
+static err_t file_fill(const struct boot_file *f, uint64_t from, struct iovec *iov, size_t n,
+		       struct diag *d)
 {
-	off_t at = 0;
+	off_t at = (off_t)from;
 
 	while (n != 0) {
 		ssize_t got = preadv(f->fd, iov, (int)n, at);
@@ -49,26 +50,37 @@ static err_t file_read(const struct boot_file *f, struct iovec *iov, size_t n, s
 	return OK;
 }
 
-err_t boot_kernel_read(const struct boot_file *f, struct diag *d, map_t *ret)
+err_t boot_kernel_len(const struct boot_file *f, struct diag *d, bytes_t *ret)
 {
 	uint64_t len;
-	struct iovec iov;
-	owned_map copy = MAP_NONE;
-	void *base;
 
 	TRY(file_len(f, d, &len));
 	if (len > BOOT_KERNEL_MAX)
 		return diag_fail(d, FAIL(ERR_FILE),
 				 "has %" PRIu64 " bytes, expected at most %" PRIu64, len,
 				 BOOT_KERNEL_MAX);
+	*ret = BYTES(len);
+	return OK;
+}
+
+err_t boot_file_read(const struct boot_file *f, uint64_t at, void *ret, size_t n, struct diag *d)
+{
+	struct iovec iov = { ret, n };
+
+	return file_fill(f, at, &iov, n != 0, d);
+}
+
+err_t boot_file_copy(const struct boot_file *f, bytes_t len, struct diag *d, map_t *ret)
+{
 	/* Populated at once: one call instead of a fault per page. */
-	base = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
-		    -1, 0);
+	void *base = mmap(NULL, len.v, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	owned_map copy = MAP_NONE;
+
 	if (base == MAP_FAILED)
 		return diag_sys(d, ((err_t){ ERR_NOMEM, errno }), "no memory to read it into");
-	copy = (map_t){ base, len };
-	iov = (struct iovec){ base, len };
-	TRY(file_read(f, &iov, 1, d));
+	copy = (map_t){ base, len.v };
+	TRY(boot_file_read(f, 0, base, len.v, d));
 	*ret = map_take(&copy);
 	return OK;
 }
@@ -88,7 +100,7 @@ err_t boot_initrd_read(const struct boot_file *f, const struct gmem *ram, gpa_t 
 				 "has %" PRIu64 " bytes, but from the end of the kernel at %#" PRIx64
 				 " to %#" PRIx64 " there is not as much room", len, lowest.v, end.v);
 	TRY(gmem_iovecs(ram, at, len, iov, countof(iov), &n));
-	TRY(file_read(f, iov, n, d));
+	TRY(file_fill(f, 0, iov, n, d));
 	*ret_at = at;
 	*ret_len = BYTES(len);
 	return OK;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files that a boot needs, read whole. They may change at any moment. */
+/* Files that a boot needs. They may change at any moment: what is judged is a copy. */
 #pragma once
 
 #include "base/own.h"
@@ -7,8 +7,14 @@
 
 #define BOOT_KERNEL_MAX GIB(1)
 
-/* A private copy of a kernel. Only regular files of 1 byte to BOOT_KERNEL_MAX. */
-must_check err_t boot_kernel_read(const struct boot_file *f, struct diag *d, map_t *ret);
+/* Only regular files of 1 byte to BOOT_KERNEL_MAX can be a kernel. */
+must_check err_t boot_kernel_len(const struct boot_file *f, struct diag *d, bytes_t *ret);
+
+/* The n bytes from `at` on, all of them. */
+must_check err_t boot_file_read(const struct boot_file *f, uint64_t at, void *ret, size_t n,
+				struct diag *d);
+/* The first `len` bytes in memory of their own. */
+must_check err_t boot_file_copy(const struct boot_file *f, bytes_t len, struct diag *d, map_t *ret);
 
 /* Reads an initrd to the highest place in [lowest, end) of `ram` that begins on a page.
  * ERR_SIZE when it does not fit. */

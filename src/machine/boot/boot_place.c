@@ -7,6 +7,8 @@
 
 #define PAGE UINT64_C(4096)
 #define POPULATE_FROM (16 * PAGE)
+/* What a file is read in: it stays in the processor's cache between the read and the copy. */
+#define PLACE_PIECE (64 * PAGE)
 
 /* In plain words, not memcmp: half of a kernel's pages are zero, and vector code takes five times as
  * long where the processor is emulated. */
@@ -152,10 +154,46 @@ static err_t bytes_take(struct placement *p, const uint8_t *bytes, size_t n)
 	return OK;
 }
 
-err_t placement_whole(struct placement *p, struct cur file, struct diag *d)
+/* The first offset from `at` on that something is loaded from, or the end of the file. */
+static uint64_t next_wanted(const struct placement *p, uint64_t at)
 {
-	TRY(elf_take(p, file, d));
-	return bytes_take(p, file.at, cur_left(&file));
+	uint64_t next = p->file_len.v, from, to;
+
+	for (uint32_t i = 0; i < p->elf.n_segments; i++) {
+		const struct elf_segment *s = &p->elf.segments[i];
+
+		if (part_of(at, p->file_len.v - at, s->offset, s->filesz.v, &from, &to) && from < next)
+			next = from;
+	}
+	for (uint32_t i = 0; i < p->elf.n_notes; i++) {
+		const struct elf_notes *s = &p->elf.notes[i];
+
+		if (part_of(at, p->file_len.v - at, s->offset, s->len, &from, &to) && from < next)
+			next = from;
+	}
+	return next;
+}
+
+err_t placement_file(struct placement *p, struct cur head, const struct boot_file *f, struct diag *d)
+{
+	owned_heap uint8_t *piece = malloc(PLACE_PIECE);
+
+	if (piece == NULL)
+		return FAIL(ERR_NOMEM);
+	TRY(elf_take(p, head, d));
+	TRY(bytes_take(p, head.at, cur_left(&head)));
+	for (;;) {
+		uint64_t left;
+
+		p->taken = next_wanted(p, p->taken);
+		left = p->file_len.v - p->taken;
+		if (left == 0)
+			return OK;
+		if (left > PLACE_PIECE)
+			left = PLACE_PIECE;
+		TRY(boot_file_read(f, p->taken, piece, left, d));
+		TRY(bytes_take(p, piece, left));
+	}
 }
 
 /* Gathers the beginning; when it is there, parses and places it. */

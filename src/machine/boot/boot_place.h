@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An ELF kernel's bytes, as they come, go to where its segments want them in fresh memory.
  *
- * The bytes are hostile and are pushed in file order, so that an unpacked kernel is never held as
- * a whole: the ELF header comes first and says where the rest goes. */
+ * The bytes are hostile and come in file order, so that a kernel is never held as a whole: the ELF
+ * header is first and says where the rest goes. */
 #pragma once
 
 #include "base/heap.h"
+#include "machine/boot/boot_file.h"
 #include "machine/ram/gmem.h"
 #include "wire/decompress.h"
 #include "wire/elf.h"
 
-/* A packed kernel must have its program headers in this beginning. */
+/* A kernel must have its program headers in this beginning. */
 enum { PLACE_HEAD = 65536 };
 
 struct placement {
@@ -19,7 +20,7 @@ struct placement {
 	bytes_t file_len;
 	bool parsed;
 	struct elf elf;      /* when parsed */
-	uint64_t taken;      /* bytes of the file so far */
+	uint64_t taken;      /* offset in the file of the next byte */
 	size_t head_len;
 	uint8_t *head;       /* owned: the beginning, until it is parsed */
 	uint8_t *notes[ELF_NOTES_MAX]; /* owned: bytes of elf.notes, zero until they came by */
@@ -31,8 +32,10 @@ struct placement placement_begin(const struct gmem *ram, gpa_t lowest, gpa_t end
 void placement_drop(struct placement *p);
 #define owned_placement __attribute__((cleanup(placement_drop))) struct placement
 
-/* The whole ELF file at once. */
-must_check err_t placement_whole(struct placement *p, struct cur file, struct diag *d);
+/* From an ELF file, of which `head` is the first PLACE_HEAD bytes, or all: only what is loaded is
+ * read. */
+must_check err_t placement_file(struct placement *p, struct cur head, const struct boot_file *f,
+				struct diag *d);
 /* A sink for its bytes, with scratch memory of UNPACK_SCRATCH bytes; both arguments stay where they
  * are while it is used. */
 struct sink placement_sink(struct placement *p, uint8_t *scratch);

@@ -94,7 +94,7 @@ static err_t info_write(const struct gmem *ram, const struct kernel *k, const st
 		TRY(entry_pvh(ram, k->entry, GPA(at), ret));
 		break;
 	case ENTRY_LINUX64:
-		boot_params_encode(&o, v, k->setup_header);
+		boot_params_encode(&o, v, cur_of(k->setup_header, k->setup_header_len));
 		TRY(entry_linux64(ram, k->entry, GPA(at), ret));
 		break;
 	}
@@ -102,37 +102,26 @@ static err_t info_write(const struct gmem *ram, const struct kernel *k, const st
 	return gmem_copy_out(ram, GPA(at), page, o.len);
 }
 
-/* The kernel's file is needed until the end: the zero page has its setup header. */
 static err_t kernel_load(const struct boot_request *in, const struct gmem *ram, struct diag *d,
-			 map_t *ret_file, struct kernel *ret)
+			 struct kernel *ret)
 {
-	owned_map file = MAP_NONE;
-	struct kernel k;
-	err_t e = boot_kernel_read(&in->kernel, d, &file);
+	err_t e = kernel_place(&in->kernel, in->method, ram, GPA(MAP_KERNEL), d, ret);
 
 	if (!failed(e))
-		e = kernel_place(cur_of(file.base, file.len), in->method, ram, GPA(MAP_KERNEL), d,
-				 &k);
-	if (!failed(e))
-		e = cmdline_write(ram, in->cmdline, k.cmdline_max, d);
-	if (failed(e)) {
+		e = cmdline_write(ram, in->cmdline, ret->cmdline_max, d);
+	if (failed(e))
 		diag_prefix(d, in->kernel.name);
-		return e;
-	}
-	*ret = k;
-	*ret_file = map_take(&file);
-	return OK;
+	return e;
 }
 
 err_t boot_load(const struct geometry *g, const struct gmem *ram, const struct boot_request *in,
 		struct diag *d, struct boot_entry *ret)
 {
 	struct boot_info v = { .cmdline = GPA(MAP_CMDLINE), .rsdp = GPA(MAP_ACPI) };
-	owned_map file = MAP_NONE;
 	struct boot_entry entry;
 	struct kernel k;
 
-	TRY(kernel_load(in, ram, d, &file, &k));
+	TRY(kernel_load(in, ram, d, &k));
 	TRY(initrd_load(&in->initrd, ram, &k, d, &v));
 	map_fill(g, &v);
 	TRY(acpi_write(g, ram));

@@ -2,10 +2,11 @@
 #include "machine/boot/kernel_x86_64.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/own.h"
+#include "machine/boot/boot_file.h"
 #include "machine/boot/boot_place.h"
-#include "wire/bzimage.h"
 
 /* The largest vmlinux that is unpacked, for kernels that do not state their init_size. */
 #define UNPACKED_MAX MIB(512)
@@ -40,13 +41,13 @@ static err_t elf_entry(const struct placement *p, enum boot_method method, struc
 	return OK;
 }
 
-static err_t elf_place(struct cur file, enum boot_method method, const struct room *room,
-		       struct diag *d, struct kernel *io)
+static err_t elf_place(const struct boot_file *f, bytes_t len, struct cur head,
+		       enum boot_method method, const struct room *room, struct diag *d,
+		       struct kernel *io)
 {
-	owned_placement p = placement_begin(room->ram, room->lowest, room->end,
-					    BYTES(cur_left(&file)));
+	owned_placement p = placement_begin(room->ram, room->lowest, room->end, len);
 
-	TRY(placement_whole(&p, file, d));
+	TRY(placement_file(&p, head, f, d));
 	return elf_entry(&p, method, d, io);
 }
 
@@ -131,13 +132,17 @@ static err_t loader_place(const struct bzimage *b, const struct room *room, stru
 	return OK;
 }
 
-static err_t bzimage_place(struct cur file, enum boot_method method, const struct room *room,
-			   struct diag *d, struct kernel *io)
+/* Small, being packed, and its parts are wanted in no order: it is read as a whole. */
+static err_t bzimage_place(const struct boot_file *f, bytes_t len, enum boot_method method,
+			   const struct room *room, struct diag *d, struct kernel *io)
 {
+	owned_map file = MAP_NONE;
 	struct bzimage b;
 
-	TRY(bzimage_parse(file, d, &b));
-	io->setup_header = b.setup_header;
+	TRY(boot_file_copy(f, len, d, &file));
+	TRY(bzimage_parse(cur_of(file.base, file.len), d, &b));
+	io->setup_header_len = cur_left(&b.setup_header);
+	memcpy(io->setup_header, b.setup_header.at, io->setup_header_len);
 	io->is_linux = true;
 	io->initrd_addr_max = b.initrd_addr_max;
 	io->cmdline_max = b.cmdline_max;
@@ -146,24 +151,32 @@ static err_t bzimage_place(struct cur file, enum boot_method method, const struc
 	return payload_place(&b, method, room, d, io);
 }
 
-err_t kernel_place(struct cur file, enum boot_method method, const struct gmem *ram,
+err_t kernel_place(const struct boot_file *f, enum boot_method method, const struct gmem *ram,
 		   gpa_t lowest, struct diag *d, struct kernel *ret)
 {
 	struct room room = { ram, lowest, GPA(ram->regions[0].len.v) };
+	owned_heap uint8_t *head = malloc(PLACE_HEAD);
 	struct kernel k = {
 		.initrd_addr_max = OWN_INITRD_ADDR_MAX,
 		.cmdline_max = OWN_CMDLINE_MAX,
 	};
+	struct cur start;
+	bytes_t len;
 
-	if (bzimage_looks_like(file))
-		TRY(bzimage_place(file, method, &room, d, &k));
-	else if (!elf_looks_like(file))
+	if (head == NULL)
+		return FAIL(ERR_NOMEM);
+	TRY(boot_kernel_len(f, d, &len));
+	start = cur_of(head, len.v < PLACE_HEAD ? len.v : PLACE_HEAD);
+	TRY(boot_file_read(f, 0, head, cur_left(&start), d));
+	if (bzimage_looks_like(start))
+		TRY(bzimage_place(f, len, method, &room, d, &k));
+	else if (!elf_looks_like(start))
 		return diag_fail(d, FAIL(ERR_KERNEL), "is neither an ELF kernel nor a bzImage");
 	else if (method == BOOT_BZIMAGE)
 		return diag_fail(d, FAIL(ERR_KERNEL),
 				 "is an ELF kernel, expected a bzImage (boot method bzimage)");
 	else
-		TRY(elf_place(file, method, &room, d, &k));
+		TRY(elf_place(f, len, start, method, &room, d, &k));
 	*ret = k;
 	return OK;
 }

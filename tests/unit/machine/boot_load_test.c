@@ -12,15 +12,6 @@
 
 static const char cmdline[] = "console=ttyS0 test";
 
-static int file_of(struct blob b)
-{
-	int fd = memfd_create("boot", MFD_CLOEXEC);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, b.bytes, b.len), (ssize_t)b.len);
-	return fd;
-}
-
 static struct boot_request request(int kernel, int initrd)
 {
 	return (struct boot_request){ .kernel = { kernel, "KERNEL" }, .initrd = { initrd, "INITRD" },

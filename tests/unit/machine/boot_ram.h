@@ -3,6 +3,7 @@
 #pragma once
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "machine/ram/gmem.h"
 #include "unit/plan/shapes.h"
@@ -26,6 +27,16 @@ static inline struct boot_ram boot_ram_new(uint64_t bytes)
 	for (uint32_t i = 0; i < r.gmem.n_regions; i++)
 		r.gmem.regions[i] = geometry_ram_region(r.geometry, i);
 	return r;
+}
+
+/* A file with these bytes; close it. */
+static inline int file_of(struct blob b)
+{
+	int fd = memfd_create("boot", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, b.bytes, b.len), (ssize_t)b.len);
+	return fd;
 }
 
 static inline void boot_ram_free(struct boot_ram *r)
