@@ -59,12 +59,6 @@ static void encode_topology(const struct vm *vm, struct out *o)
 	topology_section_encode(o, &s);
 }
 
-static void encode_sums(const struct ram_scan *ram, struct out *o)
-{
-	for (uint64_t i = 0; i < ram->present; i++)
-		out_u64(o, ram->sums[i]);
-}
-
 static void encode(const struct vm *vm, const struct readings *r, const struct ram_scan *ram,
 		   struct snap_row_id id, struct out *o)
 {
@@ -93,15 +87,13 @@ static void encode(const struct vm *vm, const struct readings *r, const struct r
 		ram_map_encode(o, &map);
 		return;
 	case SECT_RAM_SUMS:
-		encode_sums(ram, o);
-		return;
 	case SECT_RAM:
 		return;
 	}
 	unreachable_by_type();
 }
 
-/* More than the section can need: most are small, three grow with the machine. */
+/* More than the section can need: most are small, two grow with the machine. */
 static size_t room_for(const struct readings *r, const struct ram_scan *ram, struct snap_row_id id)
 {
 	size_t room = KIB(64);
@@ -110,9 +102,12 @@ static size_t room_for(const struct readings *r, const struct ram_scan *ram, str
 		room += r->device[id.index].blk.layer_map_len;
 	else if (id.kind == SECT_RAM_MAP)
 		room += (ram->blocks + 7) / 8;
-	else if (id.kind == SECT_RAM_SUMS)
-		room = ram->present * sizeof ram->sums[0];
 	return room;
+}
+
+static bytes_t sums_size(const struct ram_scan *ram)
+{
+	return BYTES(ram->present * sizeof ram->sums[0]);
 }
 
 static err_t encode_row(const struct vm *vm, const struct readings *r, const struct ram_scan *ram,
@@ -124,8 +119,8 @@ static err_t encode_row(const struct vm *vm, const struct readings *r, const str
 
 	*row = (struct snap_row){ .id = id };
 	c->bytes[c->n] = NULL;
-	if (id.kind == SECT_RAM) {
-		row->size = geometry_ram(vm->geo);
+	if (id.kind == SECT_RAM || id.kind == SECT_RAM_SUMS) {
+		row->size = id.kind == SECT_RAM ? geometry_ram(vm->geo) : sums_size(ram);
 		c->n++;
 		return OK;
 	}
@@ -159,6 +154,25 @@ err_t capture_make(struct vm *vm, struct quiesced q, const struct arch_state *ar
 		return e;
 	}
 	*ret = c;
+	return OK;
+}
+
+err_t capture_sums(const struct ram_scan *ram, struct capture *io)
+{
+	uint32_t i = 0;
+	struct out o;
+
+	assert(ram->summed == ram->present);
+	while (io->rows[i].id.kind != SECT_RAM_SUMS)
+		i++;
+	io->bytes[i] = malloc(io->rows[i].size.v + 1);
+	if (io->bytes[i] == NULL)
+		return FAIL(ERR_NOMEM);
+	o = out_of(io->bytes[i], io->rows[i].size.v);
+	for (uint64_t k = 0; k < ram->summed; k++)
+		out_u64(&o, ram->sums[k]);
+	TRY(out_done(&o));
+	io->rows[i].crc = crc64(o.base, o.len);
 	return OK;
 }
 

@@ -9,7 +9,7 @@
 struct capture {
 	uint32_t n;
 	struct snap_row rows[SNAP_ROWS_MAX]; /* without offsets yet */
-	uint8_t *bytes[SNAP_ROWS_MAX];       /* owned; NULL for RAM */
+	uint8_t *bytes[SNAP_ROWS_MAX];       /* owned; NULL for RAM, and for its checksums at first */
 };
 
 /* `arch` is what arch_save read since the machine was paused: by then the devices were drained, so
@@ -19,4 +19,6 @@ struct disk_copies;
 must_check err_t capture_make(struct vm *vm, struct quiesced q, const struct arch_state *arch,
 			      const struct ram_scan *ram, const struct disk_copies *copies,
 			      struct diag *d, struct capture *ret);
+/* Once all blocks are summed. */
+must_check err_t capture_sums(const struct ram_scan *ram, struct capture *io);
 void capture_drop(struct capture *c);

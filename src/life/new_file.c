@@ -111,6 +111,11 @@ err_t new_file_write(const struct new_file *f, const void *bytes, size_t n, uint
 	return OK;
 }
 
+void new_file_start_sync(const struct new_file *f, uint64_t at, size_t n)
+{
+	(void)sync_file_range(f->fd.raw, (off_t)at, (off_t)n, SYNC_FILE_RANGE_WRITE);
+}
+
 /* An unnamed file gets a name that nobody has. */
 static err_t link_as(const struct new_file *f, const char *name)
 {

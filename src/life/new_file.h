@@ -22,6 +22,8 @@ must_check err_t new_file_open(const char *path, struct diag *d, struct new_file
 /* Writes all of it at an offset, through interruptions. */
 must_check err_t new_file_write(const struct new_file *f, const void *bytes, size_t n, uint64_t at,
 				struct diag *d);
+/* The disk may begin with these bytes; whether they arrive, new_file_replace will tell. */
+void new_file_start_sync(const struct new_file *f, uint64_t at, size_t n);
 /* Another file that will get a name in the same folder. */
 must_check err_t new_file_beside(const struct new_file *f, const char *name, struct diag *d,
 				 struct new_file *ret);

@@ -19,18 +19,15 @@ static err_t scan_block(void *ctx, uint64_t index, const uint8_t *bytes, bool in
 	(void)in_place;
 	if (is_zero(bytes))
 		return OK;
-	if (s->present == s->room) {
-		uint64_t room = s->room == 0 ? 1024 : s->room * 2;
-		uint64_t *more = reallocarray(s->sums, room, sizeof s->sums[0]);
-
-		if (more == NULL)
-			return FAIL(ERR_NOMEM);
-		s->sums = more;
-		s->room = room;
-	}
 	s->bits[index / 8] |= (uint8_t)(1u << (index % 8));
-	s->sums[s->present++] = crc64(bytes, RAM_BLOCK);
+	s->present++;
 	return OK;
+}
+
+void ram_scan_sum(struct ram_scan *s, const uint8_t *block)
+{
+	assert(s->summed < s->present);
+	s->sums[s->summed++] = crc64(block, RAM_BLOCK);
 }
 
 err_t ram_scan_make(const struct ram *r, uint64_t blocks, struct quiesced q, struct diag *d,
@@ -42,6 +39,10 @@ err_t ram_scan_make(const struct ram *r, uint64_t blocks, struct quiesced q, str
 	if (s.bits == NULL)
 		return FAIL(ERR_NOMEM);
 	e = ram_walk(r, q, d, (struct ram_visitor){ scan_block, &s });
+	if (!failed(e)) {
+		s.sums = calloc(s.present + 1, sizeof s.sums[0]);
+		e = s.sums == NULL ? FAIL(ERR_NOMEM) : OK;
+	}
 	if (failed(e)) {
 		ram_scan_drop(&s);
 		return e;

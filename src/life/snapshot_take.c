@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vm_paused -> file. Everything is gathered first (state is read and encoded, RAM is scanned), then
- * the layout is planned, then it is written; the file gets its name last. */
+/* vm_paused -> file. State is read and encoded, RAM is scanned, the layout is planned; then RAM is
+ * written and everything else after it; the file gets its name last. */
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -22,7 +22,7 @@ enum { RUN_MAX = 4 << 20 };
 
 struct ram_write {
 	const struct new_file *file;
-	const struct ram_scan *scan;
+	struct ram_scan *scan;
 	const struct snapshot_options *options;
 	struct diag *d;
 	uint64_t ram_at;          /* in the file */
@@ -36,6 +36,7 @@ static err_t flush_run(struct ram_write *w)
 	if (w->run_len == 0)
 		return OK;
 	TRY(new_file_write(w->file, w->run, w->run_len, w->run_at, w->d));
+	new_file_start_sync(w->file, w->run_at, w->run_len);
 	w->done += w->run_len;
 	w->run_len = 0;
 	if (w->options->progress != NULL)
@@ -50,6 +51,7 @@ static err_t write_block(void *ctx, uint64_t index, const uint8_t *bytes, bool i
 
 	if (!ram_scan_has(w->scan, index))
 		return OK;
+	ram_scan_sum(w->scan, bytes);
 	if (w->run_len != 0 && at == w->run_at + w->run_len && bytes == w->run + w->run_len &&
 	    w->run_len + RAM_BLOCK <= RUN_MAX) {
 		w->run_len += RAM_BLOCK;
@@ -63,8 +65,8 @@ static err_t write_block(void *ctx, uint64_t index, const uint8_t *bytes, bool i
 }
 
 static err_t write_ram(const struct vm *vm, struct quiesced q, const struct new_file *file,
-		       const struct ram_scan *scan, foff_t at, const struct snapshot_options *o,
-		       struct diag *d)
+		       foff_t at, const struct snapshot_options *o, struct diag *d,
+		       struct ram_scan *scan)
 {
 	struct ram_write w = { .file = file, .scan = scan, .options = o, .d = d, .ram_at = at.v };
 
@@ -105,21 +107,31 @@ static err_t write_head(const struct vm *vm, const struct new_file *file, const 
 	return new_file_write(file, page_and_table, o.len, 0, d);
 }
 
-static err_t write_state(struct vm *vm, const struct new_file *file, struct capture *c,
-			 struct diag *d)
+static err_t write_state(const struct vm *vm, const struct new_file *file,
+			 const struct capture *c, bytes_t total, struct diag *d)
 {
-	bytes_t total;
-
-	TRY(geometry_layout(vm->geo, c->rows, c->n, d, &total));
 	for (uint32_t i = 0; i < c->n; i++) {
 		if (c->bytes[i] != NULL)
 			TRY(new_file_write(file, c->bytes[i], c->rows[i].size.v,
 					   c->rows[i].offset.v, d));
 	}
+	return write_head(vm, file, c, total, d);
+}
+
+/* RAM comes first although it lies last: its checksums are made while the disk is at work. */
+static err_t write_all(const struct vm *vm, struct quiesced q, const struct snapshot_options *o,
+		       const struct new_file *file, struct diag *d, struct ram_scan *scan,
+		       struct capture *c)
+{
+	bytes_t total;
+
+	TRY(geometry_layout(vm->geo, c->rows, c->n, d, &total));
 	/* Holes for the padding and for blocks without data. */
 	if (ftruncate(file->fd.raw, (off_t)total.v) != 0)
 		return diag_sys(d, FAIL_SYS(errno), "%s: setting its length", file->name);
-	return write_head(vm, file, c, total, d);
+	TRY(write_ram(vm, q, file, c->rows[c->n - 1].offset, o, d, scan));
+	TRY(capture_sums(scan, c));
+	return write_state(vm, file, c, total, d);
 }
 
 /* ---- the whole ---- */
@@ -137,9 +149,7 @@ static err_t gather_and_write(struct vm *vm, struct quiesced q, const struct arc
 		e = capture_make(vm, q, arch, &scan, copies, d, &c);
 	stopwatch_lap(w, "save devices");
 	if (!failed(e))
-		e = write_state(vm, file, &c, d);
-	if (!failed(e))
-		e = write_ram(vm, q, file, &scan, c.rows[c.n - 1].offset, o, d);
+		e = write_all(vm, q, o, file, d, &scan, &c);
 	stopwatch_lap(w, "write");
 	capture_drop(&c);
 	ram_scan_drop(&scan);
