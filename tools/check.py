@@ -6,12 +6,18 @@ A suite is an executable tests/suites/NN-NAME.sh or .py that prints TAP on stdou
 (first or last) and N lines `ok I - name`, `not ok I - name` or `ok I - name # SKIP reason`.
 Whatever else it prints belongs to its log, build/check/NAME.log; after a failure the lines up to
 the next result are shown as its explanation. A suite that dies, runs out of time, or whose plan
-does not match what it printed counts as one failure more.
+does not match what it printed counts as one failure more. A suite that prints `Bail out! reason`
+says that what it stands on broke, not what it tests: it is run once more, and the report says so.
+
+Suites of the same number run side by side, as many as there are CPUs; they must bear it. Others run
+alone, in the order of their numbers.
 
 Suites see ROOT and BUILD (absolute paths) in their environment. The last line is always
 `N passed, N failed`, with `, N skipped` when there are any.
 """
 import argparse
+import concurrent.futures
+import itertools
 import os
 import re
 import signal
@@ -22,13 +28,15 @@ import time
 
 RESULT = re.compile(r'^(not )?ok\b\s*(\d+)?\s*(?:- )?(.*?)(?:\s*#\s*SKIP\b:?\s*(.*))?$', re.I)
 PLAN = re.compile(r'^1\.\.(\d+)(?:\s*#\s*SKIP\b:?\s*(.*))?\s*$', re.I)
+BAIL_OUT = re.compile(r'^Bail out!\s*(.*)')
+REPORTING = threading.Lock()
 TAIL = 40  # lines of the log that are shown when a suite dies
 
 
 class Suite:
     def __init__(self, path):
         self.path = path
-        self.name = re.sub(r'^\d+-', '', os.path.basename(path).rsplit('.', 1)[0])
+        self.number, self.name = os.path.basename(path).rsplit('.', 1)[0].split('-', 1)
         self.passed = 0
         self.skipped = []  # (name, reason)
         self.failed = []   # (name, explanation)
@@ -36,10 +44,13 @@ class Suite:
         self.seen = 0
         self.explaining = False
         self.tail = []
+        self.bailed = None  # why
         self.seconds = 0.0
 
     def take(self, line):
         """One line of the suite's stdout; true when it was a result."""
+        if bail := BAIL_OUT.match(line):
+            self.bailed = bail[1] or 'no reason given'
         plan = PLAN.match(line)
         if plan:
             self.plan = int(plan.group(1)) if self.plan is None else -1
@@ -69,6 +80,8 @@ class Suite:
             why = f'ran out of time after {self.seconds:.0f} s'
         elif status < 0:
             why = f'was killed by {signal.Signals(-status).name}'
+        elif self.bailed:
+            why = f'bailed out twice: {self.bailed}'
         elif self.plan is None:
             why = f'printed no plan (exit status {status})'
         elif self.plan != self.seen:
@@ -81,10 +94,10 @@ class Suite:
             self.failed.append((f'the suite {why}', self.tail))
 
 
-def run(suite, log_dir, env, limit, show):
+def run(suite, log_dir, env, limit, show, mode='w'):
     started = time.monotonic()
     lock = threading.Lock()
-    with open(os.path.join(log_dir, suite.name + '.log'), 'w', errors='replace') as log:
+    with open(os.path.join(log_dir, suite.name + '.log'), mode, errors='replace') as log:
         child = subprocess.Popen([suite.path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                  stderr=subprocess.PIPE, env=env, cwd=env['ROOT'], text=True,
                                  errors='replace', start_new_session=True)
@@ -126,11 +139,14 @@ def progress(suite):
         print(f'\r{suite.name:<20} {suite.passed} passed', end='', flush=True)
 
 
-def report(suite):
+def report(suite, first=None):
+    """One line, and what failed; first: the same suite's first run, of which nothing counts."""
     start = '\r' if sys.stdout.isatty() else ''
     counts = f'{suite.passed} passed'
     if suite.failed:
         counts += f', {len(suite.failed)} FAILED'
+    if first and first.bailed:
+        counts += f', run again: {first.bailed}'
     if suite.skipped:
         counts += f', {len(suite.skipped)} skipped'
     print(f'{start}{suite.name:<20} {counts} ({suite.seconds:.1f} s)', flush=True)
@@ -138,6 +154,23 @@ def report(suite):
         print(f'    FAILED {suite.name}: {name}')
         for line in lines:
             print(f'        {line}')
+
+
+def run_reported(suite, log_dir, env, limit):
+    """The run that counts: the second, if the first bailed out."""
+    done = suite
+    run(suite, log_dir, env, limit, progress)
+    if suite.bailed:
+        done = Suite(suite.path)
+        run(done, log_dir, env, limit, progress, mode='a')
+    with REPORTING:
+        report(done, suite)
+    return done
+
+
+def run_group(suites, log_dir, env, limit):
+    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        return list(pool.map(lambda s: run_reported(s, log_dir, env, limit), suites))
 
 
 def chosen(folder, names):
@@ -163,9 +196,8 @@ def main():
     os.makedirs(log_dir, exist_ok=True)
 
     suites = chosen(a.suites, a.names)
-    for suite in suites:
-        run(suite, log_dir, env, a.limit, progress)
-        report(suite)
+    suites = [done for _, group in itertools.groupby(suites, lambda s: s.number)
+              for done in run_group(list(group), log_dir, env, a.limit)]
 
     print(f'\nlogs: {os.path.relpath(log_dir)}/')
     skipped = [(s.name, name, reason) for s in suites for name, reason in s.skipped]

@@ -190,6 +190,9 @@ SUITES = [
     ('skips all', 'echo "1..0 # SKIP no sun"', 1, '0 passed, 0 failed, 1 skipped'),
     ('a test is called skip', 'echo 1..1; echo "not ok 1 - skips nothing"', 1, '0 passed, 1 failed'),
     ('hangs', 'echo 1..1; echo ok 1 - a; sleep 60', 1, '1 passed, 1 failed'),
+    ('bails out once', '[ -e "$0.once" ] || { touch "$0.once"; echo ok 1 - a; echo "Bail out! rain"; '
+     'exit 125; }; echo 1..1; echo ok 1 - a', 0, '1 passed, 0 failed'),
+    ('bails out twice', 'echo "Bail out! rain"; exit 125', 1, '0 passed, 1 failed'),
     ('speaks on stderr', 'echo 1..1; echo "not ok 9 - x" >&2; echo ok 1 - a', 0, '1 passed, 0 failed'),
 ]
 
@@ -210,8 +213,24 @@ def check_runner(t):
                    f'{p.returncode}: {p.stdout}{p.stderr}')
             if name == 'fails':
                 t.case('check.py: shows why', '        # why' in lines, p.stdout)
+            if name == 'bails out once':
+                t.case('check.py: says that it ran again, and why', ', run again: rain' in p.stdout,
+                       p.stdout)
             if name == 'skips':
                 t.case('check.py: names what was skipped', '    mock: b: no moon' in lines, p.stdout)
+    with tempfile.TemporaryDirectory() as d:
+        # Each waits for the other, so neither ends unless both run.
+        meet = 'mkdir "{0}/{1}"; while [ ! -d "{0}/{2}" ]; do sleep 0.05; done; echo 1..1; echo ok 1 - a'
+        for number, name, here, there in ((10, 'a', 'x', 'y'), (10, 'b', 'y', 'x'), (11, 'c', 'z', 'x')):
+            suite = os.path.join(d, f'{number}-{name}.sh')
+            with open(suite, 'w') as f:
+                f.write(f'#!/bin/bash\n{meet.format(d, here, there)}\n')
+            os.chmod(suite, os.stat(suite).st_mode | stat.S_IXUSR)
+        p = subprocess.run([os.path.join(ROOT, 'tools', 'check.py'), '--suites', d, '--limit', '30'],
+                           text=True, capture_output=True, env=dict(os.environ, BUILD=d))
+        side_by_side = len(os.sched_getaffinity(0)) > 1
+        t.case('check.py: suites of one number run side by side',
+               p.returncode == (0 if side_by_side else 1), p.stdout + p.stderr)
     p = subprocess.run([os.path.join(ROOT, 'tools', 'check.py'), 'nosuchsuite'], text=True,
                        capture_output=True)
     t.case('check.py: a suite that is not there is refused',

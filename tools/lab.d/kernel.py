@@ -43,6 +43,18 @@ def locked(path):
     return lock
 
 
+def try_lock(path):
+    """The same, or None if somebody else holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = open(path, "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    return lock
+
+
 def remove_stale(folder):
     """Remove what has not been used for a week: other versions of the scripts have made it."""
     for old in folder.glob("*"):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent.parent
+LAB_FAILED = 125  # tools/lab --help
 BUILD = Path(os.environ.get("BUILD", ROOT / "build")).resolve()
 
 
@@ -57,9 +58,11 @@ def main():
         command = [ROOT / "tools" / "lab", "--timeout", "1400", "--memory", options.memory,
                    "--cpus", options.cpus, "--", *command]
     os.environ.update(LINUX_PARTS=json.dumps(parts()), PYTHONUNBUFFERED="1")
-    sys.stdout.flush()
-    os.execv(command[0], [str(word) for word in command])
+    status = subprocess.run([str(word) for word in command]).returncode
+    if status == LAB_FAILED:
+        print("Bail out! the emulated host died", flush=True)
+    return status
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
