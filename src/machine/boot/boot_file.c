@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #define PAGE UINT64_C(4096)
+#define POPULATE_FROM (16 * PAGE)
 
 /* The length of a regular file that is not empty. */
 static err_t file_len(const struct boot_file *f, struct diag *d, uint64_t *ret)
@@ -63,6 +65,16 @@ err_t boot_kernel_len(const struct boot_file *f, struct diag *d, bytes_t *ret)
 	return OK;
 }
 
+void boot_populate(const struct iovec *iov, size_t n)
+{
+	for (; n != 0; iov++, n--) {
+		uintptr_t at = (uintptr_t)iov->iov_base, from = at & ~(PAGE - 1);
+
+		if (iov->iov_len >= POPULATE_FROM)
+			(void)madvise((void *)from, at + iov->iov_len - from, MADV_POPULATE_WRITE);
+	}
+}
+
 err_t boot_file_read(const struct boot_file *f, uint64_t at, void *ret, size_t n, struct diag *d)
 {
 	struct iovec iov = { ret, n };
@@ -100,6 +112,7 @@ err_t boot_initrd_read(const struct boot_file *f, const struct gmem *ram, gpa_t 
 				 "has %" PRIu64 " bytes, but from the end of the kernel at %#" PRIx64
 				 " to %#" PRIx64 " there is not as much room", len, lowest.v, end.v);
 	TRY(gmem_iovecs(ram, at, len, iov, countof(iov), &n));
+	boot_populate(iov, n);
 	TRY(file_fill(f, 0, iov, n, d));
 	*ret_at = at;
 	*ret_len = BYTES(len);

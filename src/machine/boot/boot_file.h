@@ -10,6 +10,10 @@
 /* Only regular files of 1 byte to BOOT_KERNEL_MAX can be a kernel. */
 must_check err_t boot_kernel_len(const struct boot_file *f, struct diag *d, bytes_t *ret);
 
+/* Fresh memory that is about to be filled: long stretches are populated in one call instead of with
+ * a fault per page (where Linux can, since 5.14). */
+void boot_populate(const struct iovec *iov, size_t n);
+
 /* The n bytes from `at` on, all of them. */
 must_check err_t boot_file_read(const struct boot_file *f, uint64_t at, void *ret, size_t n,
 				struct diag *d);

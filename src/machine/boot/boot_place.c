@@ -3,10 +3,8 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #define PAGE UINT64_C(4096)
-#define POPULATE_FROM (16 * PAGE)
 /* What a file is read in: it stays in the processor's cache between the read and the copy. */
 #define PLACE_PIECE (64 * PAGE)
 
@@ -29,8 +27,7 @@ static bool is_zero(const uint8_t *bytes, size_t n)
 }
 
 /* One stretch of pages, or parts of pages, with something in each. No guest runs yet and nobody
- * else holds this memory, so it is written in bulk, and long stretches are populated in one call
- * instead of with a fault per page (where Linux can, since 5.14). */
+ * else holds this memory, so it is written in bulk. */
 static err_t stretch_put(const struct gmem *ram, gpa_t at, const uint8_t *bytes, size_t n)
 {
 	struct iovec iov[RAM_REGIONS_MAX];
@@ -39,13 +36,8 @@ static err_t stretch_put(const struct gmem *ram, gpa_t at, const uint8_t *bytes,
 	if (n == 0)
 		return OK;
 	TRY(gmem_iovecs(ram, at, n, iov, countof(iov), &pieces));
+	boot_populate(iov, pieces);
 	for (size_t i = 0; i < pieces; i++) {
-		uintptr_t from = (uintptr_t)iov[i].iov_base & ~(PAGE - 1);
-
-		if (iov[i].iov_len >= POPULATE_FROM)
-			(void)madvise((void *)from,
-				      (uintptr_t)iov[i].iov_base + iov[i].iov_len - from,
-				      MADV_POPULATE_WRITE);
 		memcpy(iov[i].iov_base, bytes, iov[i].iov_len);
 		bytes += iov[i].iov_len;
 	}
