@@ -9,8 +9,9 @@ SETUP ?= tools/setup.sh
 OPTIONS ?=
 PREFIX ?= /usr/local
 
-configure = tools/configure.sh $(1) -Dwerror=$(WERROR) $(2) $(OPTIONS)
-ninja = ninja -C $(1) --quiet
+# One at a time in each folder: suites that run side by side want the same builds.
+configure = flock $(1).lock tools/configure.sh $(1) -Dwerror=$(WERROR) $(2) $(OPTIONS)
+ninja = flock $(1).lock ninja -C $(1) --quiet
 
 export BUILD
 
@@ -55,6 +56,6 @@ install: gcc
 	meson install -C $(BUILD) --no-rebuild
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-clang $(BUILD)-coverage
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-clang $(BUILD)-coverage $(BUILD)*.lock
 
 , := ,

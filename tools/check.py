@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the test suites and adds up their results.
 
-A suite is an executable tests/suites/NN-NAME.sh or .py that prints TAP on stdout: a plan `1..N`
+A suite is an executable tests/suites/NNM-NAME.sh or .py that prints TAP on stdout: a plan `1..N`
 (first or last) and N lines `ok I - name`, `not ok I - name` or `ok I - name # SKIP reason`.
 Whatever else it prints belongs to its log, build/check/NAME.log; after a failure the lines up to
 the next result are shown as its explanation. A suite that dies, runs out of time, or whose plan
 does not match what it printed counts as one failure more. A suite that prints `Bail out! reason`
 says that what it stands on broke, not what it tests: it is run once more, and the report says so.
 
-Suites of the same number run side by side, as many as there are CPUs; they must bear it. Others run
-alone, in the order of their numbers.
+Suites with the same first two digits run side by side, as many as there are CPUs, and must bear it;
+the third digit says who starts first, which is best the slowest. Groups follow each other.
 
 Suites see ROOT and BUILD (absolute paths) in their environment. The last line is always
 `N passed, N failed`, with `, N skipped` when there are any.
@@ -196,7 +196,7 @@ def main():
     os.makedirs(log_dir, exist_ok=True)
 
     suites = chosen(a.suites, a.names)
-    suites = [done for _, group in itertools.groupby(suites, lambda s: s.number)
+    suites = [done for _, group in itertools.groupby(suites, lambda s: s.number[:2])
               for done in run_group(list(group), log_dir, env, a.limit)]
 
     print(f'\nlogs: {os.path.relpath(log_dir)}/')

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The code at the reset vector, byte for byte; tests/suites/20-acpi-reset.py runs it. */
+/* The code at the reset vector, byte for byte; tests/suites/200-acpi-reset.py runs it. */
 #include "plan/reset_vector.h"
 
 #include "support/test.h"

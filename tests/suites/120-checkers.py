@@ -200,7 +200,7 @@ SUITES = [
 def check_runner(t):
     for name, body, status, last in SUITES:
         with tempfile.TemporaryDirectory() as d:
-            suite = os.path.join(d, '10-mock.sh')
+            suite = os.path.join(d, '100-mock.sh')
             with open(suite, 'w') as f:
                 f.write(f'#!/bin/bash\n{body}\n')
             os.chmod(suite, os.stat(suite).st_mode | stat.S_IXUSR)
@@ -221,7 +221,7 @@ def check_runner(t):
     with tempfile.TemporaryDirectory() as d:
         # Each waits for the other, so neither ends unless both run.
         meet = 'mkdir "{0}/{1}"; while [ ! -d "{0}/{2}" ]; do sleep 0.05; done; echo 1..1; echo ok 1 - a'
-        for number, name, here, there in ((10, 'a', 'x', 'y'), (10, 'b', 'y', 'x'), (11, 'c', 'z', 'x')):
+        for number, name, here, there in ((100, 'a', 'x', 'y'), (101, 'b', 'y', 'x'), (110, 'c', 'z', 'x')):
             suite = os.path.join(d, f'{number}-{name}.sh')
             with open(suite, 'w') as f:
                 f.write(f'#!/bin/bash\n{meet.format(d, here, there)}\n')
@@ -229,7 +229,7 @@ def check_runner(t):
         p = subprocess.run([os.path.join(ROOT, 'tools', 'check.py'), '--suites', d, '--limit', '30'],
                            text=True, capture_output=True, env=dict(os.environ, BUILD=d))
         side_by_side = len(os.sched_getaffinity(0)) > 1
-        t.case('check.py: suites of one number run side by side',
+        t.case('check.py: suites of one group run side by side',
                p.returncode == (0 if side_by_side else 1), p.stdout + p.stderr)
     p = subprocess.run([os.path.join(ROOT, 'tools', 'check.py'), 'nosuchsuite'], text=True,
                        capture_output=True)
