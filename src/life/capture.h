@@ -19,6 +19,6 @@ struct disk_copies;
 must_check err_t capture_make(struct vm *vm, struct quiesced q, const struct arch_state *arch,
 			      const struct ram_scan *ram, const struct disk_copies *copies,
 			      struct diag *d, struct capture *ret);
-/* Once all blocks are summed. */
-must_check err_t capture_sums(const struct ram_scan *ram, struct capture *io);
+/* Once all blocks were written. ERR_RAM_LOST when some were not found again. */
+must_check err_t capture_sums(const struct ram_scan *ram, struct diag *d, struct capture *io);
 void capture_drop(struct capture *c);

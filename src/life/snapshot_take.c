@@ -131,7 +131,7 @@ static err_t write_all(const struct vm *vm, struct quiesced q, const struct snap
 	if (ftruncate(file->fd.raw, (off_t)total.v) != 0)
 		return diag_sys(d, FAIL_SYS(errno), "%s: setting its length", file->name);
 	TRY(write_ram(vm, q, file, c->rows[c->n - 1].offset, o, d, scan));
-	TRY(capture_sums(scan, c));
+	TRY(capture_sums(scan, d, c));
 	return write_state(vm, file, c, total, d);
 }
 
