@@ -4,9 +4,10 @@
  *
  *   request -> config -> topology -> geometry -> vm_built -> vm_running <-> vm_paused -> snapshot
  *   snapshot -> image -> vm_paused (restored)
+ *   vm_paused -> zygote -> vm_paused (spawned, any number of times)
  *
- * vm_built, vm_running and vm_paused are never defined: they are one object seen through three
- * types, so that a call which the state does not allow does not compile. A transition takes
+ * vm_shell, vm_built, vm_running and vm_paused are never defined: they are one object seen through
+ * four types, so that a call which the state does not allow does not compile. A transition takes
  * `**in`, sets it to NULL and yields the next type; on failure *in stays as it was, unless the
  * stage's contract says that the machine is gone. */
 #pragma once
@@ -16,8 +17,9 @@
 
 struct request; struct config; struct shape; struct topology; struct geometry;
 struct image; struct snapshot; struct snapshot_options; struct restore_options; struct host;
-struct vm_options; struct phase_times;
+struct vm_options; struct phase_times; struct zygote; struct identity;
 
+typedef struct vm_shell vm_shell;
 typedef struct vm_built vm_built;
 typedef struct vm_running vm_running;
 typedef struct vm_paused vm_paused;
@@ -37,3 +39,11 @@ must_check err_t snapshot_take(vm_paused *vm, const struct snapshot_options *o, 
 must_check err_t snapshot_open(const char *path, struct diag *d, struct snapshot **ret_snap);
 must_check err_t vm_restore(struct snapshot *in, const struct restore_options *o,
 			    const struct vm_options *vo, struct diag *d, vm_paused **ret_vm);
+must_check err_t vm_freeze(vm_paused **in, struct diag *d, struct zygote **ret_zygote);
+must_check err_t zygote_load(struct snapshot *in, const struct restore_options *o, struct diag *d,
+			     struct zygote **ret_zygote);
+must_check err_t vm_spawn(struct zygote *in, const struct identity *id, const struct vm_options *o,
+			  struct diag *d, vm_paused **ret_vm);
+/* The same in a shell, which is consumed, and gone on failure; but not when it does not fit. */
+must_check err_t vm_spawn_in(vm_shell **shell, struct zygote *in, const struct identity *id,
+			     const struct vm_options *o, struct diag *d, vm_paused **ret_vm);

@@ -21,6 +21,10 @@ must_check err_t arch_load_kernel(struct vm *vm, const struct boot_request *boot
 
 /* Can this host run that image? Touches nothing; each missing thing is named. */
 must_check err_t arch_judge(const struct arch_host *h, const struct image *i, struct diag *d);
+/* Makes the processors those of an image, if this host can run it. */
+must_check err_t arch_shape(struct vm *vm, const struct image *i, struct diag *d);
+/* Are they? ERR_CPU_FEATURE naming the first difference. */
+must_check err_t arch_fits(const struct vm *vm, const struct image *i, struct diag *d);
 /* Everything that does not count in host time; then, just before the first run, the rest. */
 must_check err_t arch_load(struct vm *vm, const struct image *i, struct diag *d);
 must_check err_t arch_load_time(struct vm *vm, const struct image *i, struct diag *d);

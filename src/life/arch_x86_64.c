@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/heap.h"
 #include "life/arch.h"
@@ -14,6 +16,7 @@
 struct arch_host {
 	struct vcpu_host vcpu;
 	struct cpuid *given; /* one per vCPU: the processor it was given; owned */
+	uint32_t tsc_khz;    /* that the image had which the processors are like */
 };
 
 struct arch_state {
@@ -83,7 +86,7 @@ err_t arch_judge(const struct arch_host *h, const struct image *i, struct diag *
 	return OK;
 }
 
-err_t arch_load(struct vm *vm, const struct image *i, struct diag *d)
+err_t arch_shape(struct vm *vm, const struct image *i, struct diag *d)
 {
 	vcpu_host_ask_tsc(vcpus_at(vm->vcpus, (vcpu_id){ 0 }), &vm->host->vcpu);
 	TRY(arch_judge(vm->host, i, d));
@@ -94,21 +97,75 @@ err_t arch_load(struct vm *vm, const struct image *i, struct diag *d)
 
 		given->n = s->n_cpuid;
 		memcpy(given->entries, s->cpuid, s->n_cpuid * sizeof s->cpuid[0]);
-		TRY(vcpu_load(vcpus_at(vm->vcpus, (vcpu_id){ n }), s, &vm->host->vcpu, d));
+		TRY(vcpu_shape(vcpus_at(vm->vcpus, (vcpu_id){ n }), s, &vm->host->vcpu, d));
+	}
+	vm->host->tsc_khz = image_vcpu(i, (vcpu_id){ 0 })->tsc_khz;
+	return OK;
+}
+
+static err_t cpuid_fits(const struct cpuid *have, const struct vcpu_x86_64 *s, struct diag *d)
+{
+	if (have->n != s->n_cpuid)
+		return diag_fail(d, FAIL(ERR_CPU_FEATURE), "vCPU %" PRIu32 " has %" PRIu32
+				 " CPUID leaves, expected %" PRIu32, s->id.v, s->n_cpuid, have->n);
+	for (uint32_t i = 0; i < have->n; i++) {
+		const struct x86_cpuid_entry *a = &have->entries[i], *b = &s->cpuid[i];
+
+		if (memcmp(a, b, sizeof *a) != 0)
+			return diag_fail(d, FAIL(ERR_CPU_FEATURE), "vCPU %" PRIu32 " differs in CPUID "
+					 "leaf %#" PRIx32 " (%" PRIu32 ")", s->id.v, b->function,
+					 b->index);
 	}
 	return OK;
 }
 
+err_t arch_fits(const struct vm *vm, const struct image *i, struct diag *d)
+{
+	uint32_t khz = image_vcpu(i, (vcpu_id){ 0 })->tsc_khz;
+
+	if (khz != vm->host->tsc_khz)
+		return diag_fail(d, FAIL(ERR_CPU_FEATURE), "the TSC runs at %" PRIu32
+				 " kHz, expected %" PRIu32, khz, vm->host->tsc_khz);
+	for (uint32_t n = 0; n < vcpus_count(vm->vcpus); n++)
+		TRY(cpuid_fits(&vm->host->given[n], image_vcpu(i, (vcpu_id){ n }), d));
+	return OK;
+}
+
+err_t arch_load(struct vm *vm, const struct image *i, struct diag *d)
+{
+	for (uint32_t n = 0; n < vcpus_count(vm->vcpus); n++)
+		TRY(vcpu_load(vcpus_at(vm->vcpus, (vcpu_id){ n }), image_vcpu(i, (vcpu_id){ n }), d));
+	return OK;
+}
+
+/* How long the machine was frozen by the wall's clock, if that is to have passed for it. A clock
+ * that was set back since is no reason to turn the guest's back. */
+static uint64_t frozen_ns(const struct vm *vm, const struct clock_x86_64 *c)
+{
+	struct timespec now;
+	uint64_t ns;
+
+	if (vm->clock == CLOCK_FROZEN)
+		return 0;
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	return ns > c->realtime_ns ? ns - c->realtime_ns : 0;
+}
+
 err_t arch_load_time(struct vm *vm, const struct image *i, struct diag *d)
 {
-	uint64_t tsc_now;
+	uint64_t step = frozen_ns(vm, image_clock(i)), tsc_now;
 
 	TRY(tsc_base(vcpus_at(vm->vcpus, (vcpu_id){ 0 }), d, &tsc_now));
-	for (uint32_t n = 0; n < vcpus_count(vm->vcpus); n++)
-		TRY(vcpu_load_time(vcpus_at(vm->vcpus, (vcpu_id){ n }),
-				   image_vcpu(i, (vcpu_id){ n }), tsc_now, d));
+	for (uint32_t n = 0; n < vcpus_count(vm->vcpus); n++) {
+		const struct vcpu_x86_64 *s = image_vcpu(i, (vcpu_id){ n });
+
+		/* The TSC starts at what was saved: as if it had been read that much earlier. */
+		TRY(vcpu_load_time(vcpus_at(vm->vcpus, (vcpu_id){ n }), s,
+				   tsc_now - tsc_cycles(step, s->tsc_khz), d));
+	}
 	/* The chips last: setting the IOAPIC delivers what is pending in it to the local APICs. */
-	TRY(clock_load(vm->fd.raw, image_clock(i), d));
+	TRY(clock_load(vm->fd.raw, image_clock(i), step, d));
 	return irqchip_load(vm->fd.raw, image_irqchip(i), d);
 }
 

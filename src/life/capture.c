@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "life/capture.h"
 
+#include <string.h>
+#include <time.h>
+
 #include "base/heap.h"
 #include "life/arch.h"
 #include "life/devices.h"
@@ -22,6 +25,20 @@ static void readings_drop(struct readings *r)
 	free(r->device);
 }
 
+/* How the disk of a slot is kept. */
+static const struct disk_store *store_of(const struct disk_copies *copies, uint32_t slot,
+					 struct disk_store *ret)
+{
+	*ret = (struct disk_store){ .shared = copies == NULL, .file = -1 };
+	if (copies == NULL)
+		return ret;
+	if (!fd_is_open(copies->file[slot].fd))
+		return NULL;
+	ret->file = copies->file[slot].fd.raw;
+	ret->name = copies->file[slot].name;
+	return ret;
+}
+
 static err_t read_devices(struct vm *vm, struct quiesced q, const struct disk_copies *copies,
 			  struct diag *d, struct readings *r)
 {
@@ -31,11 +48,9 @@ static err_t read_devices(struct vm *vm, struct quiesced q, const struct disk_co
 	if (r->device == NULL)
 		return FAIL(ERR_NOMEM);
 	for (uint32_t i = 0; i < slots; i++) {
-		const struct new_file *copy = &copies->file[i];
-		struct disk_store store = { copy->fd.raw, copy->name };
+		struct disk_store store;
 
-		TRY(devices_save(vm->devices, q, i, fd_is_open(copy->fd) ? &store : NULL, d,
-				 &r->device[i]));
+		TRY(devices_save(vm->devices, q, i, store_of(copies, i, &store), d, &r->device[i]));
 		r->n_devices = i + 1;
 	}
 	devices_save_serial(vm->devices, q, &r->serial);
@@ -176,6 +191,50 @@ err_t capture_sums(const struct ram_scan *ram, struct diag *d, struct capture *i
 		out_u64(&o, ram->sums[k]);
 	TRY(out_done(&o));
 	io->rows[i].crc = crc64(o.base, o.len);
+	return OK;
+}
+
+struct snap_head capture_head(const struct vm *vm, const struct capture *c, bytes_t total)
+{
+	const struct shape *shape = topology_shape(geometry_topology(vm->geo));
+	struct snap_head h = {
+		.version = SNAP_VERSION, .arch = shape->arch, .page_size = FILE_PAGE,
+		.generation = vm->generation, .vcpus = shape->vcpus, .ram = shape->ram,
+		.sections = c->n, .total = total,
+	};
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	h.created_sec = now.tv_sec;
+	h.created_nsec = (uint32_t)now.tv_nsec;
+	memcpy(h.machine_id, vm->machine_id, sizeof h.machine_id);
+	return h;
+}
+
+
+err_t capture_assemble(const struct vm *vm, struct capture *io, struct diag *d,
+		       struct capture_front *ret)
+{
+	const struct snap_row *last;
+	struct snap_head h;
+	struct out o;
+
+	TRY(geometry_layout(vm->geo, io->rows, io->n, d, &ret->total));
+	last = &io->rows[io->n - 2]; /* the RAM checksums; RAM is the last */
+	assert(last->id.kind == SECT_RAM_SUMS);
+	ret->len = (size_t)last->offset.v;
+	ret->bytes = calloc(1, ret->len);
+	if (ret->bytes == NULL)
+		return FAIL(ERR_NOMEM);
+	for (uint32_t i = 0; i < io->n; i++)
+		if (io->bytes[i] != NULL)
+			memcpy(ret->bytes + io->rows[i].offset.v, io->bytes[i], io->rows[i].size.v);
+	h = capture_head(vm, io, ret->total);
+	o = out_of(ret->bytes, SNAP_HEAD_SIZE + (size_t)io->n * SNAP_ROW_SIZE);
+	snap_head_encode(&o, &h);
+	snap_table_encode(&o, io->rows, io->n);
+	TRY(out_done(&o));
+	snap_head_seal(ret->bytes, o.len);
 	return OK;
 }
 

@@ -13,7 +13,8 @@ struct capture {
 };
 
 /* `arch` is what arch_save read since the machine was paused: by then the devices were drained, so
- * what they raised is in the chips that were read. */
+ * what they raised is in the chips that were read. `copies` NULL: the disks live on in memory
+ * (disk_share). */
 struct arch_state;
 struct disk_copies;
 must_check err_t capture_make(struct vm *vm, struct quiesced q, const struct arch_state *arch,
@@ -21,4 +22,14 @@ must_check err_t capture_make(struct vm *vm, struct quiesced q, const struct arc
 			      struct diag *d, struct capture *ret);
 /* Once all blocks were written. ERR_RAM_LOST when some were not found again. */
 must_check err_t capture_sums(const struct ram_scan *ram, struct diag *d, struct capture *io);
+/* Offsets into the rows; what of the file comes before the RAM checksums, as one piece; and how long
+ * the file would be. */
+struct capture_front {
+	uint8_t *bytes; /* owned */
+	size_t len;
+	bytes_t total;
+};
+must_check err_t capture_assemble(const struct vm *vm, struct capture *io, struct diag *d,
+				  struct capture_front *ret);
+struct snap_head capture_head(const struct vm *vm, const struct capture *c, bytes_t total);
 void capture_drop(struct capture *c);

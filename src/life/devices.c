@@ -1,33 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "life/devices.h"
+#include "life/devices_parts.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <string.h>
 #include <sys/eventfd.h>
 
 #include "base/heap.h"
-#include "base/own.h"
-#include "life/snapshot.h"
+#include "life/vm.h"
 #include "machine/kvm/kvm.h"
-#include "machine/serial/serial.h"
-#include "machine/virtio/device.h"
 #include "machine/vmgenid/vmgenid.h"
 #include "plan/map_x86_64.h"
-
-enum { WAKES_MAX = SHAPE_DEVICES_MAX * SHAPE_QUEUES_MAX };
-
-struct devices {
-	struct devices_wires wires;
-	uint32_t n;
-	struct virtio_dev *dev[SHAPE_DEVICES_MAX];
-	struct virtio_parked parked[SHAPE_DEVICES_MAX]; /* while held */
-	struct serial *serial;
-	bool held, generation_due;
-	fd_t irq[SHAPE_DEVICES_MAX], serial_irq, generation_irq;
-	fd_t wake[WAKES_MAX];
-	uint32_t n_wakes;
-};
 
 /* ---- wiring ---- */
 
@@ -66,27 +47,6 @@ static err_t wire(struct devices *v, struct diag *d)
 	return line_new(vm, (gsi_t){ GSI_VMGENID }, d, &v->generation_irq);
 }
 
-static err_t devices_alloc(const struct devices_wires *w, struct diag *d, struct devices **ret)
-{
-	struct devices *v = calloc(1, sizeof *v);
-	err_t e;
-
-	if (v == NULL)
-		return FAIL(ERR_NOMEM);
-	v->wires = *w;
-	v->held = true;
-	v->serial_irq = v->generation_irq = FD_NONE;
-	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++)
-		v->irq[i] = FD_NONE;
-	e = wire(v, d);
-	if (failed(e)) {
-		devices_free(v);
-		return e;
-	}
-	*ret = v;
-	return OK;
-}
-
 void devices_free(struct devices *v)
 {
 	if (v == NULL)
@@ -112,6 +72,43 @@ static struct virtio_wires wires_of(const struct devices *v, const struct topo_s
 	return w;
 }
 
+/* A device that was just made is parked: asking for the witness is immediate. */
+static err_t slots_make(struct devices *v, struct diag *d)
+{
+	for (uint32_t i = 0; i < topology_slots(v->wires.topology); i++) {
+		const struct topo_slot *slot = topology_slot(v->wires.topology, i);
+		struct virtio_wires w = wires_of(v, slot);
+
+		TRY(virtio_new(slot, &w, d, &v->dev[i]));
+		v->parked[i] = virtio_quiesce(v->dev[i], NULL);
+		v->n = i + 1;
+	}
+	return OK;
+}
+
+err_t devices_new(const struct devices_wires *w, struct diag *d, struct devices **ret)
+{
+	struct devices *v = calloc(1, sizeof *v);
+	err_t e;
+
+	if (v == NULL)
+		return FAIL(ERR_NOMEM);
+	v->wires = *w;
+	v->held = true;
+	v->serial_irq = v->generation_irq = FD_NONE;
+	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++)
+		v->irq[i] = FD_NONE;
+	e = wire(v, d);
+	if (!failed(e))
+		e = slots_make(v, d);
+	if (failed(e)) {
+		devices_free(v);
+		return e;
+	}
+	*ret = v;
+	return OK;
+}
+
 static void nobody_listens(void *ctx, const uint8_t *bytes, size_t n)
 {
 	(void)ctx;
@@ -119,7 +116,7 @@ static void nobody_listens(void *ctx, const uint8_t *bytes, size_t n)
 	(void)n;
 }
 
-static struct serial_wires serial_wires_of(const struct devices *v)
+struct serial_wires devices_serial_wires(const struct devices *v)
 {
 	return (struct serial_wires){
 		.irq = { v->serial_irq.raw },
@@ -127,222 +124,6 @@ static struct serial_wires serial_wires_of(const struct devices *v)
 							    : nobody_listens,
 		.ctx = v->wires.options->ctx,
 	};
-}
-
-/* A device that was just made is parked: asking for the witness is immediate. */
-static void adopt(struct devices *v, struct virtio_dev *dev)
-{
-	v->dev[v->n] = dev;
-	v->parked[v->n] = virtio_quiesce(dev, NULL);
-	v->n++;
-}
-
-/* ---- fresh ---- */
-
-static err_t disk_device(struct devices *v, const struct topo_slot *slot,
-			 const struct disk_request *r, struct diag *d)
-{
-	struct virtio_wires w = wires_of(v, slot);
-	struct virtio_dev *dev;
-	struct disk *disk;
-	err_t e;
-
-	TRY(disk_open(r->path, r->mode, NULL, d, &disk));
-	e = blk_new(slot, &w, &disk, d, &dev);
-	if (failed(e)) {
-		disk_free(disk);
-		return e;
-	}
-	adopt(v, dev);
-	return OK;
-}
-
-static err_t rng_device(struct devices *v, const struct topo_slot *slot, struct diag *d)
-{
-	struct virtio_wires w = wires_of(v, slot);
-	struct virtio_dev *dev;
-
-	TRY(rng_new(slot, &w, d, &dev));
-	adopt(v, dev);
-	return OK;
-}
-
-static err_t fill_new(struct devices *v, const struct config *c, struct diag *d)
-{
-	const struct request *r = config_request(c);
-	struct serial_wires sw = serial_wires_of(v);
-	uint32_t disk = 0;
-
-	for (uint32_t i = 0; i < topology_slots(v->wires.topology); i++) {
-		const struct topo_slot *slot = topology_slot(v->wires.topology, i);
-
-		switch (slot->kind) {
-		case DEV_BLK:
-			TRY(disk_device(v, slot, &r->disks[disk++], d));
-			break;
-		case DEV_RNG:
-			TRY(rng_device(v, slot, d));
-			break;
-		}
-	}
-	return serial_new(&sw, &v->serial);
-}
-
-err_t devices_new(const struct devices_wires *w, const struct config *c, struct diag *d,
-		  struct devices **ret_devices)
-{
-	struct devices *v;
-	err_t e;
-
-	TRY(devices_alloc(w, d, &v));
-	e = fill_new(v, c, d);
-	if (failed(e)) {
-		devices_free(v);
-		return e;
-	}
-	*ret_devices = v;
-	return OK;
-}
-
-/* ---- from an image ---- */
-
-/* Where a restore finds disks. */
-struct disk_sources {
-	const struct restore_options *options;
-	int snapshot_dir;
-	uint32_t next; /* index among the disks */
-};
-
-static const char *replacement(const struct restore_options *r, uint32_t index)
-{
-	for (size_t i = 0; i < r->n_disks; i++) {
-		if (r->disks[i].index == index)
-			return r->disks[i].path;
-	}
-	return NULL;
-}
-
-static err_t disk_again(struct devices *v, const struct topo_slot *slot,
-			const struct device_state *s, struct disk_sources *from, struct diag *d)
-{
-	struct virtio_wires w = wires_of(v, slot);
-	struct disk_places at = {
-		.snapshot_dir = from->snapshot_dir,
-		.replacement = replacement(from->options, from->next),
-	};
-	struct virtio_dev *dev;
-	struct blk_view view;
-	struct disk *disk;
-	err_t e;
-
-	from->next++;
-	if (!device_as_blk(s, &view))
-		return FAIL(ERR_INTERNAL); /* the image was judged against the topology */
-	TRY(disk_reopen(&view.dev->blk, &at, d, &disk));
-	e = blk_restore(slot, &w, view, &disk, d, &dev);
-	if (failed(e)) {
-		disk_free(disk);
-		return e;
-	}
-	adopt(v, dev);
-	return OK;
-}
-
-static err_t rng_again(struct devices *v, const struct topo_slot *slot,
-		       const struct device_state *s, struct diag *d)
-{
-	struct virtio_wires w = wires_of(v, slot);
-	struct virtio_dev *dev;
-	struct rng_view view;
-
-	if (!device_as_rng(s, &view))
-		return FAIL(ERR_INTERNAL);
-	TRY(rng_restore(slot, &w, view, d, &dev));
-	adopt(v, dev);
-	return OK;
-}
-
-static err_t fill_from(struct devices *v, const struct image *i, struct disk_sources *from,
-		       struct diag *d)
-{
-	struct serial_wires sw = serial_wires_of(v);
-
-	for (uint32_t n = 0; n < topology_slots(v->wires.topology); n++) {
-		const struct topo_slot *slot = topology_slot(v->wires.topology, n);
-		const struct device_state *s = image_device(i, slot->slot);
-
-		switch (slot->kind) {
-		case DEV_BLK:
-			TRY(disk_again(v, slot, s, from, d));
-			break;
-		case DEV_RNG:
-			TRY(rng_again(v, slot, s, d));
-			break;
-		}
-	}
-	for (size_t n = 0; n < from->options->n_disks; n++) {
-		if (from->options->disks[n].index >= from->next)
-			return diag_fail(d, FAIL(ERR_USAGE),
-					 "disk %u was given another file, but the machine has %u disks",
-					 from->options->disks[n].index, from->next);
-	}
-	return serial_restore(&sw, image_serial(i), d, &v->serial);
-}
-
-static err_t folder_of(const char *path, struct diag *d, fd_t *ret)
-{
-	const char *slash = strrchr(path, '/');
-	owned_heap char *dir = slash == NULL ? strdup(".")
-					     : strndup(path, (size_t)(slash - path) + 1);
-
-	if (dir == NULL)
-		return FAIL(ERR_NOMEM);
-	*ret = (fd_t){ open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC) };
-	if (!fd_is_open(*ret))
-		return diag_sys(d, (err_t){ ERR_FILE, errno }, "%s: cannot open its folder", path);
-	return OK;
-}
-
-err_t devices_restore(const struct devices_wires *w, const struct image *i,
-		      const char *snapshot_path, const struct restore_options *r, struct diag *d,
-		      struct devices **ret_devices)
-{
-	struct disk_sources from = { .options = r };
-	owned_fd dir = FD_NONE;
-	struct devices *v;
-	err_t e;
-
-	TRY(folder_of(snapshot_path, d, &dir));
-	from.snapshot_dir = dir.raw;
-	TRY(devices_alloc(w, d, &v));
-	e = fill_from(v, i, &from, d);
-	if (failed(e)) {
-		devices_free(v);
-		return e;
-	}
-	*ret_devices = v;
-	return OK;
-}
-
-err_t devices_check_disks(const struct image *i, const char *snapshot_path, struct diag *d)
-{
-	uint32_t slots = topology_slots(geometry_topology(image_geometry(i)));
-	struct disk_places at = { 0 };
-	owned_fd dir = FD_NONE;
-
-	TRY(folder_of(snapshot_path, d, &dir));
-	at.snapshot_dir = dir.raw;
-	for (uint32_t n = 0; n < slots; n++) {
-		const struct device_state *s = image_device(i, (slot_id){ n });
-		struct blk_view view;
-		struct disk *disk;
-
-		if (!device_as_blk(s, &view))
-			continue;
-		TRY(disk_reopen(&view.dev->blk, &at, d, &disk));
-		disk_free(disk);
-	}
-	return OK;
 }
 
 /* ---- hold and release ---- */
@@ -421,6 +202,12 @@ void devices_save_serial(const struct devices *v, struct quiesced q, struct seri
 {
 	(void)q;
 	serial_save(v->serial, ret);
+}
+
+struct disk *devices_disk(struct devices *v, struct quiesced q, uint32_t slot)
+{
+	(void)q;
+	return virtio_parked_disk(v->parked[slot]);
 }
 
 struct disk_use devices_disk_use(const struct devices *v, uint32_t slot)

@@ -3,6 +3,7 @@
  * which raises what. Made held; every call that needs them held says so. Inside life/ only. */
 #pragma once
 
+#include "machine/disk/disk.h"
 #include "machine/ram/gmem.h"
 #include "machine/serial/power_ports.h"
 #include "machine/vcpu/quiesced.h"
@@ -25,16 +26,28 @@ struct devices_wires {
 struct vm;
 struct devices_wires vm_wires(const struct vm *vm);
 
-/* Fresh devices for a configuration; disks are opened and locked. */
-must_check err_t devices_new(const struct devices_wires *w, const struct config *c, struct diag *d,
+/* Every slot of the topology with its wires and threads, and nothing in it yet: what a shell has.
+ * Then one of the next three, once; after a failure of theirs it can only be freed. */
+must_check err_t devices_new(const struct devices_wires *w, struct diag *d,
 			     struct devices **ret_devices);
+/* Fresh devices for a configuration; disks are opened and locked. */
+must_check err_t devices_boot(struct devices *v, const struct config *c, struct diag *d);
 /* Devices as an image has them. Copies of disks lie beside `snapshot_path`. */
-must_check err_t devices_restore(const struct devices_wires *w, const struct image *i,
+must_check err_t devices_restore(struct devices *v, const struct image *i,
 				 const char *snapshot_path, const struct restore_options *r,
-				 struct diag *d, struct devices **ret_devices);
-/* Would devices_restore find its disks? Opens, compares and closes each; nothing is built. */
-must_check err_t devices_check_disks(const struct image *i, const char *snapshot_path,
-				     struct diag *d);
+				 struct diag *d);
+/* The same over the disks of a zygote, by slot; layers are taken. */
+struct spawn_disk {
+	struct disk_base *base; /* borrowed; NULL: no disk */
+	fd_t layer;             /* a new file without a name, for a private layer */
+};
+must_check err_t devices_spawn(struct devices *v, const struct image *i, struct spawn_disk *disks,
+			       struct diag *d);
+/* The disks that an image names, opened, compared and locked, by slot: for a zygote, or only to see
+ * whether they are there. After a failure some may be open. */
+must_check err_t devices_open_disks(const struct image *i, const char *snapshot_path,
+				    struct diag *d,
+				    struct disk_base *ret_bases[static SHAPE_DEVICES_MAX]);
 void devices_free(struct devices *v); /* accepts NULL */
 
 /* Returns once no device touches guest memory or a disk: how many requests were in flight when it
@@ -55,6 +68,8 @@ must_check err_t devices_save(const struct devices *v, struct quiesced q, uint32
 			      const struct disk_store *store, struct diag *d,
 			      struct device_state *ret);
 void devices_save_serial(const struct devices *v, struct quiesced q, struct serial_state *ret);
+/* The disk in that slot; NULL: it holds none. */
+struct disk *devices_disk(struct devices *v, struct quiesced q, uint32_t slot);
 /* Does the disk in that slot have a layer that exists nowhere else, or is it written in place?
  * DISK_RO where it is neither, or no disk. */
 struct disk_use { enum disk_mode mode; bool layered; };

@@ -38,7 +38,7 @@ err_t ram_scan_make(const struct ram *r, uint64_t blocks, struct quiesced q, str
 
 	if (s.bits == NULL)
 		return FAIL(ERR_NOMEM);
-	e = ram_walk(r, q, d, (struct ram_visitor){ scan_block, &s });
+	e = ram_walk(r, q, d, (struct ram_visitor){ .block = scan_block, .ctx = &s });
 	if (!failed(e)) {
 		s.sums = calloc(s.present + 1, sizeof s.sums[0]);
 		e = s.sums == NULL ? FAIL(ERR_NOMEM) : OK;
@@ -47,6 +47,16 @@ err_t ram_scan_make(const struct ram *r, uint64_t blocks, struct quiesced q, str
 		ram_scan_drop(&s);
 		return e;
 	}
+	*ret = s;
+	return OK;
+}
+
+err_t ram_scan_none(uint64_t blocks, struct ram_scan *ret)
+{
+	struct ram_scan s = { .blocks = blocks, .bits = calloc(1, (blocks + 7) / 8) };
+
+	if (s.bits == NULL)
+		return FAIL(ERR_NOMEM);
 	*ret = s;
 	return OK;
 }

@@ -15,6 +15,8 @@ struct ram_scan {
 
 must_check err_t ram_scan_make(const struct ram *r, uint64_t blocks, struct quiesced q,
 			       struct diag *d, struct ram_scan *ret);
+/* Of a machine whose RAM is kept elsewhere: no block is present. */
+must_check err_t ram_scan_none(uint64_t blocks, struct ram_scan *ret);
 /* The next block that is present, in order. */
 void ram_scan_sum(struct ram_scan *s, const uint8_t *block);
 void ram_scan_drop(struct ram_scan *s);

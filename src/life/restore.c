@@ -28,18 +28,29 @@ static err_t require_caps(int kvm, const struct image *i, struct diag *d)
 	return kvm_require_caps(kvm, needed->caps, needed->n_caps, d);
 }
 
-/* What was judged is what was mapped: from here on the watch says when somebody writes to it. */
-static err_t watch(struct vm *vm, const struct snapshot *in, struct diag *d)
+err_t snapshot_check_unchanged(const struct snapshot *s, struct diag *d)
 {
 	struct stat st;
 
-	TRY(vm_watch_file(vm, in->path, in->fd.raw, d));
-	if (fstat(in->fd.raw, &st) != 0)
+	if (fstat(s->fd.raw, &st) != 0)
 		return diag_sys(d, (err_t){ ERR_FILE, errno }, "cannot be examined");
-	if ((uint64_t)st.st_size != image_head(in->image)->total.v ||
-	    st.st_mtim.tv_sec != in->mtime_sec || st.st_mtim.tv_nsec != in->mtime_nsec)
+	if ((uint64_t)st.st_size != image_head(s->image)->total.v ||
+	    st.st_mtim.tv_sec != s->mtime_sec || st.st_mtim.tv_nsec != s->mtime_nsec)
 		return diag_fail(d, FAIL(ERR_CHANGED), "was changed while it was being restored");
 	return OK;
+}
+
+static err_t map_ram(struct vm *vm, const struct snapshot *in, struct diag *d)
+{
+	struct ram_base *base;
+	err_t e;
+
+	TRY(ram_reserve(vm->geo, d, &vm->ram));
+	TRY(ram_base_of_file(in->fd.raw, image_row(in->image, SECT_RAM, 0)->offset,
+			     geometry_ram(vm->geo), image_ram_map(in->image), d, &base));
+	e = ram_attach(vm->ram, base, d);
+	ram_base_free(base);
+	return e;
 }
 
 static err_t restore(struct vm *vm, struct snapshot *in, const struct restore_options *o,
@@ -47,23 +58,22 @@ static err_t restore(struct vm *vm, struct snapshot *in, const struct restore_op
 {
 	const struct image *i = in->image;
 	struct stopwatch w = stopwatch_start(&vm->times);
-	struct devices_wires wires;
 
 	stopwatch_add(&w, "load and verify", in->load_ns);
 	take_note(vm, i, o);
-	TRY(ram_open(vm->geo, in->fd.raw, image_row(i, SECT_RAM, 0)->offset, image_ram_map(i), d,
-		     &vm->ram));
+	TRY(map_ram(vm, in, d));
 	stopwatch_lap(&w, "map");
-	TRY(vm_create(vm, &w, d));
-	TRY(require_caps(vm->kvm.raw, i, d));
+	TRY(vm_assemble(vm, i, &w, d));
 	TRY(arch_load(vm, i, d));
-	vm->time_due = snapshot_again(in);
+	vm->time_due = image_again(i);
 	stopwatch_lap(&w, "vCPU state");
-	wires = vm_wires(vm);
-	TRY(devices_restore(&wires, i, in->path, o, d, &vm->devices));
+	TRY(devices_restore(vm->devices, i, in->path, o, d));
 	TRY(devices_renew_generation(vm->devices, true, d));
 	stopwatch_lap(&w, "devices");
-	return watch(vm, in, d);
+	/* What was judged is what was mapped: from here on the watch says when somebody writes to
+	 * it. */
+	TRY(vm_watch_file(vm, in->path, in->fd.raw, d));
+	return snapshot_check_unchanged(in, d);
 }
 
 err_t vm_restore(struct snapshot *in, const struct restore_options *o, const struct vm_options *vo,
@@ -87,6 +97,7 @@ err_t vm_restore(struct snapshot *in, const struct restore_options *o, const str
 
 err_t snapshot_check_host(const struct snapshot *s, struct diag *d)
 {
+	struct disk_base *disks[SHAPE_DEVICES_MAX] = { 0 };
 	struct arch_host *host;
 	owned_fd kvm = FD_NONE;
 	err_t e;
@@ -97,5 +108,8 @@ err_t snapshot_check_host(const struct snapshot *s, struct diag *d)
 	e = arch_judge(host, s->image, d);
 	arch_host_free(host);
 	TRY(e);
-	return devices_check_disks(s->image, s->path, d);
+	e = devices_open_disks(s->image, s->path, d, disks);
+	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++)
+		disk_base_free(disks[i]);
+	return e;
 }

@@ -118,7 +118,6 @@ static err_t open_fd(fd_t file, const char *path, struct diag *d, struct snapsho
 
 	if (s == NULL)
 		return FAIL(ERR_NOMEM);
-	s->references = 1;
 	s->fd = fd_take(&fd);
 	s->path = strdup(path);
 	e = s->path == NULL ? FAIL(ERR_NOMEM) : read_and_judge(s, d);
@@ -166,19 +165,12 @@ const struct image *snapshot_image(const struct snapshot *s)
 	return s->image;
 }
 
-struct snapshot *snapshot_again(struct snapshot *s)
-{
-	s->references++;
-	return s;
-}
-
 void snapshot_free(struct snapshot *s)
 {
-	if (s == NULL || --s->references != 0)
+	if (s == NULL)
 		return;
 	fd_drop(&s->fd);
 	free(s->path);
-	if (s->image != NULL)
-		image_free(s->image);
+	image_free(s->image);
 	free(s);
 }

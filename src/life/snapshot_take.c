@@ -71,35 +71,18 @@ static err_t write_ram(const struct vm *vm, struct quiesced q, const struct new_
 {
 	struct ram_write w = { .file = file, .scan = scan, .options = o, .d = d, .ram_at = at.v };
 
-	TRY(ram_walk(vm->ram, q, d, (struct ram_visitor){ write_block, &w }));
+	TRY(ram_walk(vm->ram, q, d, (struct ram_visitor){ .block = write_block, .ctx = &w }));
 	return flush_run(&w);
 }
 
 /* ---- header, table and sections ---- */
-
-static struct snap_head make_head(const struct vm *vm, const struct capture *c, bytes_t total)
-{
-	const struct shape *shape = topology_shape(geometry_topology(vm->geo));
-	struct snap_head h = {
-		.version = SNAP_VERSION, .arch = shape->arch, .page_size = FILE_PAGE,
-		.generation = vm->generation, .vcpus = shape->vcpus, .ram = shape->ram,
-		.sections = c->n, .total = total,
-	};
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	h.created_sec = now.tv_sec;
-	h.created_nsec = (uint32_t)now.tv_nsec;
-	memcpy(h.machine_id, vm->machine_id, sizeof h.machine_id);
-	return h;
-}
 
 static err_t write_head(const struct vm *vm, const struct new_file *file, const struct capture *c,
 			bytes_t total, struct diag *d)
 {
 	uint8_t page_and_table[SNAP_HEAD_SIZE + SNAP_ROWS_MAX * SNAP_ROW_SIZE];
 	struct out o = out_of(page_and_table, sizeof page_and_table);
-	struct snap_head h = make_head(vm, c, total);
+	struct snap_head h = capture_head(vm, c, total);
 
 	snap_head_encode(&o, &h);
 	snap_table_encode(&o, c->rows, c->n);

@@ -14,6 +14,7 @@ struct verify {
 	struct diag *d;
 	uint64_t ram_at, sums_at;
 	uint64_t present_seen;
+	const struct ram_sink *sink; /* NULL: none */
 	uint64_t sums[SUMS_BATCH]; /* those from present_seen rounded down to a batch */
 	uint8_t block[RAM_BLOCK];
 };
@@ -82,7 +83,7 @@ static err_t verify_present(struct verify *v, uint64_t block)
 	TRY(read_all(v, v->block, RAM_BLOCK, v->ram_at + block * RAM_BLOCK));
 	got = crc64(v->block, RAM_BLOCK);
 	if (got == want)
-		return OK;
+		return v->sink == NULL ? OK : v->sink->block(v->sink->ctx, block, v->block);
 	diag_offset(v->d, v->ram_at + block * RAM_BLOCK);
 	return diag_field(v->d, FAIL(ERR_CHECKSUM), "ram", "block",
 			  "block %" PRIu64 " (guest RAM byte %#" PRIx64 ") does not match its "
@@ -105,8 +106,8 @@ static err_t verify_absent(struct verify *v, uint64_t block)
 			  "block %" PRIu64 " holds data, but the map says that it is absent", block);
 }
 
-err_t snapshot_verify(const struct snapshot *s, void (*progress)(void *, uint64_t, uint64_t),
-		      void *ctx, struct diag *d)
+err_t snapshot_verify_into(const struct snapshot *s, const struct ram_sink *sink,
+			   void (*progress)(void *, uint64_t, uint64_t), void *ctx, struct diag *d)
 {
 	const struct ram_map *map = image_ram_map(s->image);
 	owned_heap struct verify *v = malloc(sizeof *v);
@@ -118,6 +119,7 @@ err_t snapshot_verify(const struct snapshot *s, void (*progress)(void *, uint64_
 	v->d = d;
 	v->ram_at = image_row(s->image, SECT_RAM, 0)->offset.v;
 	v->present_seen = 0;
+	v->sink = sink;
 	e = verify_sums(v);
 	for (uint64_t b = 0; b < map->blocks && !failed(e); b++) {
 		e = (map->bits[b / 8] >> (b % 8)) & 1 ? verify_present(v, b) : verify_absent(v, b);
@@ -127,4 +129,10 @@ err_t snapshot_verify(const struct snapshot *s, void (*progress)(void *, uint64_
 	if (failed(e))
 		diag_prefix(d, s->path);
 	return e;
+}
+
+err_t snapshot_verify(const struct snapshot *s, void (*progress)(void *, uint64_t, uint64_t),
+		      void *ctx, struct diag *d)
+{
+	return snapshot_verify_into(s, NULL, progress, ctx, d);
 }

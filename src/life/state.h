@@ -8,4 +8,6 @@
 struct vm *vm_of(const vm_running *vm);
 struct vm *vm_of_paused(const vm_paused *vm);
 vm_built *vm_as_built(struct vm *vm);   /* nothing has run yet */
+struct vm *vm_of_shell(const vm_shell *shell);
+vm_shell *vm_as_shell(struct vm *vm);   /* no memory, nothing loaded */
 vm_paused *vm_as_paused(struct vm *vm); /* vCPUs parked, devices held */

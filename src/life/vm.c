@@ -61,6 +61,8 @@ err_t vm_alloc(const struct geometry *g, const struct vm_options *o, struct diag
 	pthread_mutex_init(&vm->end_lock, NULL);
 	vm->options = *o;
 	vm->kvm = vm->fd = vm->watch = FD_NONE;
+	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++)
+		vm->layer[i] = FD_NONE;
 	vm->ended = (fd_t){ eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
 	vm->events = (fd_t){ epoll_create1(EPOLL_CLOEXEC) };
 	if (!fd_is_open(vm->ended) || !fd_is_open(vm->events) ||
@@ -92,7 +94,9 @@ void vm_free(struct vm *vm)
 	fd_drop(&vm->ended);
 	fd_drop(&vm->watch);
 	fd_drop(&vm->events);
-	snapshot_free(vm->time_due);
+	image_free(vm->time_due);
+	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++)
+		fd_drop(&vm->layer[i]);
 	if (vm->geo != NULL)
 		geometry_free(vm->geo);
 	pthread_mutex_destroy(&vm->end_lock);
@@ -100,6 +104,11 @@ void vm_free(struct vm *vm)
 }
 
 void vm_built_free(vm_built *vm)
+{
+	vm_free((struct vm *)vm);
+}
+
+void vm_shell_free(vm_shell *vm)
 {
 	vm_free((struct vm *)vm);
 }
@@ -127,6 +136,16 @@ struct vm *vm_of_paused(const vm_paused *vm)
 vm_built *vm_as_built(struct vm *vm)
 {
 	return (vm_built *)vm;
+}
+
+struct vm *vm_of_shell(const vm_shell *shell)
+{
+	return (struct vm *)(uintptr_t)shell;
+}
+
+vm_shell *vm_as_shell(struct vm *vm)
+{
+	return (vm_shell *)vm;
 }
 
 vm_paused *vm_as_paused(struct vm *vm)
@@ -271,8 +290,8 @@ err_t vm_settle_time(struct vm *vm, struct diag *d)
 {
 	if (vm->time_due == NULL)
 		return OK;
-	TRY(arch_load_time(vm, snapshot_image(vm->time_due), d));
-	snapshot_free(vm->time_due);
+	TRY(arch_load_time(vm, vm->time_due, d));
+	image_free(vm->time_due);
 	vm->time_due = NULL;
 	return OK;
 }

@@ -60,5 +60,6 @@ const struct geometry *vm_geometry(const vm_paused *vm);
 
 /* Each accepts NULL. */
 void vm_built_free(vm_built *vm);
+void vm_shell_free(vm_shell *vm);
 void vm_running_free(vm_running *vm);
 void vm_paused_free(vm_paused *vm);

@@ -32,6 +32,21 @@ err_t vm_create(struct vm *vm, struct stopwatch *w, struct diag *d)
 	return OK;
 }
 
+err_t vm_assemble(struct vm *vm, const struct image *like, struct stopwatch *w, struct diag *d)
+{
+	const struct inventory *needed = image_inventory(like);
+	struct devices_wires wires;
+
+	TRY(vm_create(vm, w, d));
+	TRY(kvm_require_caps(vm->kvm.raw, needed->caps, needed->n_caps, d));
+	TRY(arch_shape(vm, like, d));
+	stopwatch_lap(w, "processors");
+	wires = vm_wires(vm);
+	TRY(devices_new(&wires, d, &vm->devices));
+	stopwatch_lap(w, "wiring");
+	return OK;
+}
+
 struct devices_wires vm_wires(const struct vm *vm)
 {
 	return (struct devices_wires){ .vm = vm->fd.raw, .topology = geometry_topology(vm->geo),
@@ -103,7 +118,8 @@ static err_t build(struct vm *vm, const struct config *cfg, struct diag *d)
 	TRY(arch_init_vcpus(vm, d));
 	stopwatch_lap(&w, "vCPU state");
 	wires = vm_wires(vm);
-	TRY(devices_new(&wires, cfg, d, &vm->devices));
+	TRY(devices_new(&wires, d, &vm->devices));
+	TRY(devices_boot(vm->devices, cfg, d));
 	TRY(devices_renew_generation(vm->devices, false, d));
 	stopwatch_lap(&w, "devices");
 	TRY(load_kernel(vm, config_request(cfg), d));

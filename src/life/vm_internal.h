@@ -7,6 +7,7 @@
 
 #include "base/own.h"
 #include "life/vm.h"
+#include "life/zygote.h"
 #include "machine/ram/ram.h"
 #include "machine/vcpu/vcpus.h"
 #include "plan/config.h"
@@ -17,7 +18,7 @@
 struct arch_host;
 struct devices;
 struct serial;
-struct snapshot;
+struct image;
 
 struct vm {
 	const struct geometry *geo;  /* owned */
@@ -33,8 +34,12 @@ struct vm {
 	struct devices *devices;     /* virtio slots, serial port, VMGenID's interrupt */
 	struct phase_times times;    /* of the boot or the restore */
 
-	/* A restored machine, until it first runs: what counts in host time is loaded then. */
-	struct snapshot *time_due;   /* a reference */
+	/* A restored or spawned machine, until it first runs: what counts in host time is loaded
+	 * then. */
+	const struct image *time_due; /* a reference */
+	enum clock_policy clock;
+	struct zygote_id parent;     /* of a spawned machine: what it was spawned from */
+	fd_t layer[SHAPE_DEVICES_MAX]; /* of a shell: files for private layers, by slot */
 	bool entry_timed;            /* times has its last row */
 	uint32_t in_flight;          /* requests that the last pause had to wait for */
 
@@ -53,10 +58,13 @@ void vm_free(struct vm *vm); /* accepts NULL and half-built */
 /* Any thread; the first call counts. */
 void vm_end(struct vm *vm, enum vm_outcome outcome, const char *why_fmt, ...) printf_like(3, 4);
 
-/* The VM around its RAM (which is there already): /dev/kvm, slots, chips and vCPUs, in the order
- * KVM wants. */
+/* The VM around its RAM (which is there already, or its addresses are): /dev/kvm, slots, chips and
+ * vCPUs, in the order KVM wants. */
 struct stopwatch;
 must_check err_t vm_create(struct vm *vm, struct stopwatch *w, struct diag *d);
+/* The same for a machine that is like that one: its processors and the slots of its devices too. */
+must_check err_t vm_assemble(struct vm *vm, const struct image *like, struct stopwatch *w,
+			     struct diag *d);
 
 /* The exit handler of every vCPU (life/bus.c). */
 bool vm_on_exit(void *ctx, vcpu_id id, const struct vcpu_exit *exit);

@@ -8,11 +8,13 @@
 #include <string.h>
 
 #include "base/heap.h"
+#include "base/refs.h"
 #include "flow.h"
 #include "plan/image_rings.h"
 #include "plan/map.h"
 
 struct image {
+	struct refs references;
 	struct snap_head head;
 	struct snap_row rows[SNAP_ROWS_MAX];
 	bytes_t need; /* up to the RAM checksums */
@@ -387,6 +389,7 @@ err_t image_parse(struct cur meta, foff_t file_len, struct diag *d, const struct
 
 	if (im == NULL)
 		return FAIL(ERR_NOMEM);
+	refs_init(&im->references);
 	TRY(front_parse(meta, file_len, d, &im->head, im->rows));
 	TRY(extent_of(&im->head, im->rows, d, &im->need));
 	if (failed(cur_take(&meta, im->need.v, &box)))
@@ -402,9 +405,21 @@ err_t image_parse(struct cur meta, foff_t file_len, struct diag *d, const struct
 	return OK;
 }
 
+/* What is counted is who holds it; the image itself never changes. */
+static struct refs *references_of(const struct image *i)
+{
+	return &((struct image *)(uintptr_t)i)->references;
+}
+
+const struct image *image_again(const struct image *i)
+{
+	refs_take(references_of(i));
+	return i;
+}
+
 void image_free(const struct image *i)
 {
-	if (i == NULL)
+	if (i == NULL || !refs_drop(references_of(i)))
 		return;
 	for (uint32_t k = 0; i->devices != NULL && k < devices_of(i); k++)
 		device_state_clear(&i->devices[k]);

@@ -23,6 +23,9 @@ must_check err_t image_extent(struct cur first, foff_t file_len, struct diag *d,
  * ends exactly there. On failure *d names section and field, and the offset in the file. */
 must_check err_t image_parse(struct cur meta, foff_t file_len, struct diag *d,
 			     const struct image **ret_image);
+/* One more reference to the same image, and one less; it goes with the last. Any thread. Accepts
+ * NULL. */
+const struct image *image_again(const struct image *i);
 void image_free(const struct image *i);
 
 const struct snap_head *image_head(const struct image *i);

@@ -3,11 +3,9 @@
 /* EXPECT: incompatible type for argument|passing '.*' to parameter of incompatible type */
 #include "machine/virtio/device.h"
 
-err_t again(const struct topo_slot *slot, const struct virtio_wires *w, const struct device_state *s,
-	    struct diag *d, struct virtio_dev **ret_dev);
+err_t again(struct virtio_dev *empty, const struct device_state *s, struct diag *d);
 
-err_t again(const struct topo_slot *slot, const struct virtio_wires *w, const struct device_state *s,
-	    struct diag *d, struct virtio_dev **ret_dev)
+err_t again(struct virtio_dev *empty, const struct device_state *s, struct diag *d)
 {
 #ifdef MISUSE
 	struct blk_view view;
@@ -20,5 +18,5 @@ err_t again(const struct topo_slot *slot, const struct virtio_wires *w, const st
 	if (!device_as_rng(s, &view))
 		return FAIL(ERR_DEVICE);
 #endif
-	return rng_restore(slot, w, view, d, ret_dev);
+	return rng_restore(empty, view, d);
 }

@@ -3,19 +3,17 @@
 /* EXPECT: incompatible type for argument|passing '.*' to parameter of incompatible type */
 #include "machine/virtio/device.h"
 
-err_t again(const struct topo_slot *slot, const struct virtio_wires *w, const struct device_state *s,
-	    struct diag *d, struct virtio_dev **ret_dev);
+err_t again(struct virtio_dev *empty, const struct device_state *s, struct diag *d);
 
-err_t again(const struct topo_slot *slot, const struct virtio_wires *w, const struct device_state *s,
-	    struct diag *d, struct virtio_dev **ret_dev)
+err_t again(struct virtio_dev *empty, const struct device_state *s, struct diag *d)
 {
 #ifdef MISUSE
-	return rng_restore(slot, w, s, d, ret_dev);
+	return rng_restore(empty, s, d);
 #else
 	struct rng_view view;
 
 	if (!device_as_rng(s, &view))
 		return FAIL(ERR_DEVICE);
-	return rng_restore(slot, w, view, d, ret_dev);
+	return rng_restore(empty, view, d);
 #endif
 }

@@ -50,21 +50,25 @@ struct virtio_wires rig_wires(const struct rig *r)
 	return w;
 }
 
-void rig_blk(struct rig *r, struct disk *k)
+void rig_empty(struct rig *r)
 {
 	struct virtio_wires w = rig_wires(r);
 	struct diag d = DIAG_INIT;
 
-	assert_int_equal(blk_new(&r->slot, &w, &k, &d, &r->dev).code, ERR_NONE);
+	assert_int_equal(virtio_new(&r->slot, &w, &d, &r->dev).code, ERR_NONE);
+}
+
+void rig_blk(struct rig *r, struct disk *k)
+{
+	rig_empty(r);
+	assert_int_equal(blk_new(r->dev, &k).code, ERR_NONE);
 	assert_null(k);
 }
 
 void rig_rng(struct rig *r)
 {
-	struct virtio_wires w = rig_wires(r);
-	struct diag d = DIAG_INIT;
-
-	assert_int_equal(rng_new(&r->slot, &w, &d, &r->dev).code, ERR_NONE);
+	rig_empty(r);
+	assert_int_equal(rng_new(r->dev).code, ERR_NONE);
 }
 
 void rig_go(struct rig *r)

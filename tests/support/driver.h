@@ -37,7 +37,8 @@ enum { D_NEXT = 1, D_WRITE = 2, D_INDIRECT = 4 };
 void rig_make(struct rig *r, enum dev_kind kind, uint32_t queues);
 void rig_drop(struct rig *r); /* frees the device too */
 struct virtio_wires rig_wires(const struct rig *r);
-/* Makes the device; parked. */
+/* An empty device; then one of its kind, parked. */
+void rig_empty(struct rig *r);
 void rig_blk(struct rig *r, struct disk *k);
 void rig_rng(struct rig *r);
 /* Lets it go. */

@@ -16,8 +16,9 @@ void disk_free(struct disk *k)
 	if (k == NULL)
 		return;
 	fd_drop(&k->base);
-	layer_drop(&k->stored);
-	layer_drop(&k->private);
+	for (uint32_t i = 0; i < k->n_under; i++)
+		layer_free(k->under[i]);
+	layer_free(k->private);
 	free(k->scratch);
 	free(k);
 }
@@ -29,22 +30,20 @@ static void disk_drop(struct disk **k)
 
 #define owned_disk __attribute__((cleanup(disk_drop))) struct disk
 
-static struct disk *disk_alloc(enum disk_mode mode)
+struct disk *disk_alloc(enum disk_mode mode)
 {
 	struct disk *k = calloc(1, sizeof *k);
 
 	if (k == NULL)
 		return NULL;
 	k->mode = mode;
-	k->base = k->stored.file = k->private.file = FD_NONE;
+	k->base = FD_NONE;
 	return k;
 }
 
-/* The private layer, with the clusters of the stored one if there is one. */
-static err_t private_make(struct disk *k, const char *layer_dir, struct diag *d)
+err_t disk_private_make(struct disk *k, fd_t *file, struct diag *d)
 {
-	uint32_t cluster = fd_is_open(k->stored.file) ? k->stored.cluster
-						      : layer_cluster_for(k->capacity);
+	uint32_t cluster = k->n_under > 0 ? k->under[0]->cluster : layer_cluster_for(k->capacity);
 
 	if (cluster == 0)
 		return diag_fail(d, FAIL(ERR_DISK), "%s: holds %" PRIu64 " bytes, expected at most "
@@ -53,11 +52,18 @@ static err_t private_make(struct disk *k, const char *layer_dir, struct diag *d)
 	k->scratch = malloc(cluster);
 	if (k->scratch == NULL)
 		return FAIL(ERR_NOMEM);
-	return layer_new(layer_dir, k->capacity, cluster, d, &k->private);
+	return layer_new(file, k->capacity, cluster, d, &k->private);
 }
 
-/* Opens the base and keeps its full name, which a snapshot will refer to. */
-static err_t base_open(struct disk *k, const struct file_want *w, struct diag *d)
+static err_t private_in(struct disk *k, const char *layer_dir, struct diag *d)
+{
+	owned_fd file = FD_NONE;
+
+	TRY(layer_file_new(layer_dir, d, &file));
+	return disk_private_make(k, &file, d);
+}
+
+err_t disk_base_file_open(struct disk *k, const struct file_want *w, struct diag *d)
 {
 	char link[64];
 	ssize_t n;
@@ -83,9 +89,9 @@ err_t disk_open(const char *path, enum disk_mode mode, const char *layer_dir, st
 
 	if (k == NULL)
 		return FAIL(ERR_NOMEM);
-	TRY(base_open(k, &w, d));
+	TRY(disk_base_file_open(k, &w, d));
 	if (mode == DISK_COW)
-		TRY(private_make(k, layer_dir, d));
+		TRY(private_in(k, layer_dir, d));
 	*ret_disk = take_ptr(k);
 	return OK;
 }
@@ -107,7 +113,7 @@ static err_t base_reopen(struct disk *k, const struct blk_state *saved,
 		w.beneath = true;
 		k->base_stored = true;
 	}
-	TRY(base_open(k, &w, d));
+	TRY(disk_base_file_open(k, &w, d));
 	if (w.path == saved->base.path && !w.beneath) {
 		TRY(disk_file_identify(k->base.raw, w.path, k->capacity, d, &now));
 		TRY(disk_file_compare(&saved->base, &now, d));
@@ -124,7 +130,8 @@ static err_t layer_reopen(struct disk *k, const struct blk_state *saved,
 			  const struct disk_places *at, struct diag *d)
 {
 	struct file_want w = { at->snapshot_dir, true, saved->layer.path, false };
-	struct layer *l = &k->stored;
+	owned_fd file = FD_NONE;
+	struct layer *l;
 	uint64_t size;
 
 	if (!is_power_of_two(saved->layer_cluster) || saved->layer_cluster > LAYER_CLUSTER_MAX ||
@@ -132,17 +139,14 @@ static err_t layer_reopen(struct disk *k, const struct blk_state *saved,
 	    saved->layer_map_len != layer_map_len(k->capacity, saved->layer_cluster))
 		return diag_field(d, FAIL(ERR_DEVICE), "device", "layer_map",
 				  "does not fit the disk");
-	TRY(disk_file_open(&w, d, &l->file, &size));
+	TRY(disk_file_open(&w, d, &file, &size));
 	if (size != k->capacity)
 		return diag_fail(d, FAIL(ERR_CHANGED), "%s: holds %" PRIu64 " bytes, expected %" PRIu64,
 				 w.path, size, k->capacity);
-	l->cluster = saved->layer_cluster;
-	l->map_len = saved->layer_map_len;
-	l->map = malloc(l->map_len);
-	if (l->map == NULL)
-		return FAIL(ERR_NOMEM);
+	TRY(layer_frozen(&file, k->capacity, saved->layer_cluster, &l));
 	memcpy(l->map, saved->layer_map, l->map_len);
 	l->used = !bytes_are_zero(l->map, l->map_len);
+	k->under[k->n_under++] = l;
 	return OK;
 }
 
@@ -157,7 +161,7 @@ err_t disk_reopen(const struct blk_state *saved, const struct disk_places *at, s
 	if (saved->layer.path[0] != '\0')
 		TRY(layer_reopen(k, saved, at, d));
 	if (saved->mode == DISK_COW)
-		TRY(private_make(k, at->layer_dir, d));
+		TRY(private_in(k, at->layer_dir, d));
 	*ret_disk = take_ptr(k);
 	return OK;
 }
@@ -174,7 +178,7 @@ enum disk_mode disk_mode(const struct disk *k)
 
 bool disk_needs_storing(const struct disk *k)
 {
-	return disk_is_layered(k) || k->base_stored;
+	return disk_layers_used(k) > 0 || k->base_stored;
 }
 
 static uint64_t iovecs_len(const struct iovec *iov, size_t n)

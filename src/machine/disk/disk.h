@@ -4,11 +4,12 @@
  *
  *   DISK_RO    base                                   shared lock
  *   DISK_RW    base                                   exclusive lock
- *   DISK_COW   base + [stored layer] + private layer  shared lock on the first two
+ *   DISK_COW   base + [frozen layers] + private layer shared lock on what was a file before
  *
  * The bytes are raw and are never looked at to find a format: a guest that writes a header into its
  * disk writes a header into its disk. The private layer is a sparse file without a name, and a map
- * in memory of the clusters it holds. A chain never gets longer: storing merges.
+ * in memory of the clusters it holds. Freezing makes it one of the layers below, which all that are
+ * spawned share; a chain is merged before it gets long, and when it is stored.
  *
  * One thread at a time uses a disk; the numbers of its size and mode may be read by any. */
 #pragma once
@@ -16,6 +17,7 @@
 #include <sys/uio.h>
 
 #include "base/diag.h"
+#include "base/own.h"
 #include "base/units.h"
 #include "wire/device_state.h"
 
@@ -41,6 +43,40 @@ must_check err_t disk_reopen(const struct blk_state *saved, const struct disk_pl
 			     struct diag *d, struct disk **ret_disk);
 void disk_free(struct disk *k); /* accepts NULL */
 
+/* A file without a name for a private layer to be. */
+must_check err_t layer_file_new(const char *layer_dir, struct diag *d, fd_t *ret);
+
+/* What a frozen machine's disk was: its base and layers, which nobody writes any more. Immutable and
+ * counted; any thread. A disk that was written in place becomes the base of copy-on-write disks, and
+ * its lock a shared one. */
+struct disk_base;
+/* Made in two steps, so that what can fail leaves the disk as it was. First all but the private
+ * layer; then that too, and the disk itself is only freed, or goes on over its own base. */
+must_check err_t disk_share(const struct disk *k, struct diag *d, struct disk_base **ret_base);
+void disk_hand_down(struct disk *k, struct disk_base *b);
+/* *k is from now on what `over`, a disk over the base it was handed down to, would be; that is
+ * taken. */
+void disk_go_on(struct disk *k, struct disk *over);
+/* Another file instead of what a machine had: in place, or as the base of private layers. Must hold
+ * exactly as many bytes. */
+must_check err_t disk_base_open(const char *path, enum disk_mode mode, bytes_t capacity,
+				struct diag *d, struct disk_base **ret_base);
+/* Merges layers if there are more than a child should have below it. Copies; before anybody shares
+ * it. */
+must_check err_t disk_base_settle(struct disk_base *b, const char *layer_dir, struct diag *d);
+struct disk_base *disk_base_again(struct disk_base *b);
+void disk_base_free(struct disk_base *b); /* one reference; accepts NULL */
+bytes_t disk_base_capacity(const struct disk_base *b);
+/* Of the disks over it. DISK_RW: there may be one. */
+enum disk_mode disk_base_mode(const struct disk_base *b);
+/* A disk over it. `layer` is a new file without a name for its private layer and is taken; a
+ * read-only disk has no use for it. */
+must_check err_t disk_over(const struct disk_base *b, fd_t *layer, struct diag *d,
+			   struct disk **ret_disk);
+/* For a snapshot file: as disk_store_as. */
+must_check err_t disk_base_store_as(struct disk_base *b, int to, const char *name, struct diag *d,
+				    struct blk_state *ret);
+
 bytes_t disk_capacity(const struct disk *k);
 enum disk_mode disk_mode(const struct disk *k);
 /* Is there anything that a snapshot cannot leave in place: a layer that holds something, or a base
@@ -62,7 +98,10 @@ must_check err_t disk_discard(struct disk *k, foff_t at, bytes_t n);
 /* At a quiesced moment. Describes the files in place, made durable first: ERR_STATE for a disk
  * that needs storing. The map in *ret is the caller's to free (device_state_clear). */
 must_check err_t disk_describe(struct disk *k, struct diag *d, struct blk_state *ret);
-/* The same after a copy was made in `to`, a new and empty file whose bytes are durable when this
+/* The same for a machine whose disks live on in memory (disk_freeze): a copy-on-write disk over its
+ * base, whose layers are not described. Nothing is made durable. */
+must_check err_t disk_describe_base(const struct disk *k, struct diag *d, struct blk_state *ret);
+/* As disk_describe after a copy was made in `to`, a new and empty file whose bytes are durable when this
  * returns and which the caller will call `name` in the snapshot's folder:
  *   ro            nothing is copied, the base is described in place
  *   rw            the base: a restore opens the copy as the base of a private layer

@@ -53,36 +53,71 @@ static const char *layer_dir(const char *given)
 	return env != NULL && env[0] != '\0' ? env : "/var/tmp";
 }
 
-err_t layer_new(const char *dir, uint64_t capacity, uint32_t cluster, struct diag *d,
-		struct layer *ret)
+err_t layer_file_new(const char *dir, struct diag *d, fd_t *ret)
 {
-	owned_fd file = { nameless_file(layer_dir(dir)) };
-	owned_heap uint8_t *map = NULL;
+	const char *where = layer_dir(dir);
 
-	if (file.raw < 0)
+	*ret = (fd_t){ nameless_file(where) };
+	if (!fd_is_open(*ret))
 		return diag_sys(d, FAIL_SYS(errno), "%s: a disk's private layer cannot be made here",
-				layer_dir(dir));
-	if (ftruncate(file.raw, (off_t)capacity) != 0)
-		return diag_sys(d, FAIL_SYS(errno), "%s: a private layer of %" PRIu64 " bytes cannot "
-				"be made here", layer_dir(dir), capacity);
-	map = calloc(1, layer_map_len(capacity, cluster));
-	if (map == NULL)
-		return FAIL(ERR_NOMEM);
-	*ret = (struct layer){ .file = fd_take(&file), .cluster = cluster,
-			       .map_len = layer_map_len(capacity, cluster), .map = take_ptr(map) };
+				where);
 	return OK;
 }
 
-void layer_drop(struct layer *l)
+err_t layer_new(fd_t *file, uint64_t capacity, uint32_t cluster, struct diag *d, struct layer **ret)
 {
+	if (ftruncate(file->raw, (off_t)capacity) != 0)
+		return diag_sys(d, FAIL_SYS(errno), "a private layer of %" PRIu64 " bytes cannot be "
+				"made", capacity);
+	return layer_frozen(file, capacity, cluster, ret);
+}
+
+err_t layer_frozen(fd_t *file, uint64_t capacity, uint32_t cluster, struct layer **ret)
+{
+	struct layer *l = calloc(1, sizeof *l);
+
+	if (l == NULL)
+		return FAIL(ERR_NOMEM);
+	refs_init(&l->references);
+	l->cluster = cluster;
+	l->map_len = layer_map_len(capacity, cluster);
+	l->map = calloc(1, l->map_len);
+	if (l->map == NULL) {
+		free(l);
+		return FAIL(ERR_NOMEM);
+	}
+	l->file = fd_take(file);
+	*ret = l;
+	return OK;
+}
+
+struct layer *layer_again(struct layer *l)
+{
+	refs_take(&l->references);
+	return l;
+}
+
+void layer_free(struct layer *l)
+{
+	if (l == NULL || !refs_drop(&l->references))
+		return;
 	fd_drop(&l->file);
 	free(l->map);
-	l->map = NULL;
+	free(l);
 }
 
 bool layer_has(const struct layer *l, uint64_t cluster)
 {
-	return fd_is_open(l->file) && (l->map[cluster / 8] >> cluster % 8 & 1) != 0;
+	return (l->map[cluster / 8] >> cluster % 8 & 1) != 0;
+}
+
+uint32_t disk_layers_used(const struct disk *k)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < disk_layers(k); i++)
+		n += disk_layer(k, i)->used;
+	return n;
 }
 
 static void layer_set(struct layer *l, uint64_t first, uint64_t end)
@@ -95,20 +130,22 @@ static void layer_set(struct layer *l, uint64_t first, uint64_t end)
 
 static int cluster_source(const struct disk *k, uint64_t cluster)
 {
-	if (layer_has(&k->private, cluster))
-		return k->private.file.raw;
-	return layer_has(&k->stored, cluster) ? k->stored.file.raw : k->base.raw;
+	for (uint32_t i = disk_layers(k); i > 0; i--)
+		if (layer_has(disk_layer(k, i - 1), cluster))
+			return disk_layer(k, i - 1)->file.raw;
+	return k->base.raw;
 }
 
 int disk_source(const struct disk *k, uint64_t at, uint64_t end, uint64_t *ret_run_end)
 {
-	uint64_t size = k->private.cluster, c;
+	uint64_t size, c;
 	int source;
 
-	if (k->mode != DISK_COW) {
+	if (disk_layers(k) == 0) {
 		*ret_run_end = end;
 		return k->base.raw;
 	}
+	size = disk_layer(k, 0)->cluster;
 	c = at / size;
 	source = cluster_source(k, c);
 	do
@@ -121,12 +158,12 @@ int disk_source(const struct disk *k, uint64_t at, uint64_t end, uint64_t *ret_r
 /* Copies one cluster up, unless it is there, so that a part of it can be changed. */
 static err_t layer_fill(struct disk *k, uint64_t cluster)
 {
-	uint64_t at = cluster * k->private.cluster, len = k->private.cluster, run;
+	uint64_t at = cluster * k->private->cluster, len = k->private->cluster, run;
 	struct iovec iov = { k->scratch, len };
 	struct io in = { &iov, 1, 0 }, out = { &iov, 1, 0 };
 	int from;
 
-	if (layer_has(&k->private, cluster))
+	if (layer_has(k->private, cluster))
 		return OK;
 	if (len > k->capacity - at)
 		len = k->capacity - at;
@@ -134,8 +171,8 @@ static err_t layer_fill(struct disk *k, uint64_t cluster)
 	TRY(file_read(from, at, &in, len));
 	/* It is a hole in the layer until now, so zeroes are there already. */
 	if (!bytes_are_zero(k->scratch, len))
-		TRY(file_write(k->private.file.raw, at, &out, len));
-	layer_set(&k->private, cluster, cluster + 1);
+		TRY(file_write(k->private->file.raw, at, &out, len));
+	layer_set(k->private, cluster, cluster + 1);
 	return OK;
 }
 
@@ -145,7 +182,7 @@ struct span { uint64_t first, end, whole, whole_end; };
 
 static struct span span_of(const struct disk *k, uint64_t at, uint64_t len)
 {
-	uint64_t size = k->private.cluster, to = at + len;
+	uint64_t size = k->private->cluster, to = at + len;
 	struct span s = { at / size, (to + size - 1) / size, (at + size - 1) / size, to / size };
 
 	if (to == k->capacity)
@@ -170,8 +207,8 @@ err_t layer_write(struct disk *k, uint64_t at, struct io *io, uint64_t len)
 	struct span s = span_of(k, at, len);
 
 	TRY(edges_fill(k, &s));
-	TRY(file_write(k->private.file.raw, at, io, len));
-	layer_set(&k->private, s.first, s.end);
+	TRY(file_write(k->private->file.raw, at, io, len));
+	layer_set(k->private, s.first, s.end);
 	return OK;
 }
 
@@ -180,8 +217,8 @@ err_t layer_zero(struct disk *k, uint64_t at, uint64_t len)
 	struct span s = span_of(k, at, len);
 
 	TRY(edges_fill(k, &s));
-	TRY(file_zero(k->private.file.raw, at, len, true));
-	layer_set(&k->private, s.first, s.end);
+	TRY(file_zero(k->private->file.raw, at, len, true));
+	layer_set(k->private, s.first, s.end);
 	return OK;
 }
 
@@ -189,7 +226,7 @@ err_t layer_zero(struct disk *k, uint64_t at, uint64_t len)
 err_t layer_discard(struct disk *k, uint64_t at, uint64_t len)
 {
 	struct span s = span_of(k, at, len);
-	uint64_t size = k->private.cluster, from = s.whole * size, to = s.whole_end * size;
+	uint64_t size = k->private->cluster, from = s.whole * size, to = s.whole_end * size;
 
 	if (to > k->capacity)
 		to = k->capacity;

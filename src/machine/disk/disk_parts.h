@@ -3,16 +3,20 @@
 #pragma once
 
 #include "base/own.h"
+#include "base/refs.h"
 #include "machine/disk/disk.h"
 #include "machine/disk/file_io.h"
 
 enum { LAYER_CLUSTER = 65536, LAYER_CLUSTER_MAX = 2 << 20, LAYER_MAP_MAX = 8 << 20 };
+enum { DISK_LAYERS_MAX = 8 };
 
 /* A sparse file as long as the disk, and which clusters of it count. A cluster that counts and is a
- * hole reads as zeroes. Bits are set and never cleared. */
+ * hole reads as zeroes. Bits are set and never cleared. Counted: frozen, it is shared by all disks
+ * above it, and nothing of it changes any more. */
 struct layer {
-	fd_t file;        /* FD_NONE: there is no such layer */
-	uint32_t cluster; /* power of two */
+	struct refs references;
+	fd_t file;
+	uint32_t cluster; /* power of two; the same in all layers of a disk */
 	uint32_t map_len;
 	uint8_t *map;     /* bit i of byte i / 8 */
 	bool used;        /* some bit is set */
@@ -24,9 +28,21 @@ struct disk {
 	fd_t base;
 	bool base_stored;             /* belongs to a snapshot that may be deleted */
 	char path[DEVICE_PATH_MAX];   /* of the base, absolute */
-	struct layer stored, private; /* DISK_COW only; the private one is always there */
+	/* DISK_COW only, the lowest first: layers that are never written again. One more than a
+	 * child is given, until disk_base_settle. */
+	struct layer *under[DISK_LAYERS_MAX + 1];
+	uint32_t n_under;
+	struct layer *private;        /* DISK_COW: what is written goes here */
 	uint8_t *scratch;             /* one cluster */
 };
+
+/* disk.c */
+struct disk *disk_alloc(enum disk_mode mode);
+/* Opens the base and keeps its full name, which a snapshot will refer to. */
+struct file_want;
+must_check err_t disk_base_file_open(struct disk *k, const struct file_want *w, struct diag *d);
+/* The private layer, in clusters as those below it. `file` is taken. */
+must_check err_t disk_private_make(struct disk *k, fd_t *file, struct diag *d);
 
 /* disk_file.c: opening, locking, telling files apart */
 
@@ -52,17 +68,26 @@ must_check err_t disk_file_compare(const struct disk_file *was, const struct dis
 /* 0 when a disk of that size has none that keeps the map small enough. */
 uint32_t layer_cluster_for(uint64_t capacity);
 uint32_t layer_map_len(uint64_t capacity, uint32_t cluster);
-/* An empty layer in a file without a name. */
-must_check err_t layer_new(const char *dir, uint64_t capacity, uint32_t cluster, struct diag *d,
-			   struct layer *ret);
-void layer_drop(struct layer *l);
+/* An empty layer in that file, which is new and is taken. */
+must_check err_t layer_new(fd_t *file, uint64_t capacity, uint32_t cluster, struct diag *d,
+			   struct layer **ret);
+/* One that has its length and is never written; the map is empty at first. */
+must_check err_t layer_frozen(fd_t *file, uint64_t capacity, uint32_t cluster, struct layer **ret);
+struct layer *layer_again(struct layer *l);
+void layer_free(struct layer *l); /* one reference; accepts NULL */
 must_check bool layer_has(const struct layer *l, uint64_t cluster);
 
-/* Does a layer hold anything that the base does not? */
-must_check static inline bool disk_is_layered(const struct disk *k)
+/* Layers are numbered from the lowest; the private one is the last. NULL where there is none. */
+static inline uint32_t disk_layers(const struct disk *k)
 {
-	return k->stored.used || k->private.used;
+	return k->n_under + (k->private != NULL);
 }
+static inline struct layer *disk_layer(const struct disk *k, uint32_t i)
+{
+	return i < k->n_under ? k->under[i] : k->private;
+}
+/* How many hold anything that the base does not. */
+uint32_t disk_layers_used(const struct disk *k);
 
 /* The file that the bytes at `at` are read from, and how far from there that stays so (at most to
  * `end`). */

@@ -11,21 +11,32 @@
 #include "base/heap.h"
 #include "machine/disk/disk_parts.h"
 
+static err_t describe(const struct disk *k, enum disk_mode mode, struct diag *d,
+		      struct blk_state *ret)
+{
+	memset(ret, 0, sizeof *ret);
+	ret->mode = mode;
+	ret->capacity = BYTES(k->capacity);
+	return disk_file_identify(k->base.raw, k->path, k->capacity, d, &ret->base);
+}
+
 static err_t describe_in_place(struct disk *k, struct diag *d, struct blk_state *ret)
 {
 	err_t e = disk_flush(k);
 
 	if (failed(e))
 		return diag_sys(d, e, "%s: cannot be made durable", k->path);
-	memset(ret, 0, sizeof *ret);
-	ret->mode = k->mode;
-	ret->capacity = BYTES(k->capacity);
-	return disk_file_identify(k->base.raw, k->path, k->capacity, d, &ret->base);
+	return describe(k, k->mode, d, ret);
+}
+
+err_t disk_describe_base(const struct disk *k, struct diag *d, struct blk_state *ret)
+{
+	return describe(k, k->mode == DISK_RO ? DISK_RO : DISK_COW, d, ret);
 }
 
 err_t disk_describe(struct disk *k, struct diag *d, struct blk_state *ret)
 {
-	if (disk_is_layered(k))
+	if (disk_layers_used(k) > 0)
 		return diag_fail(d, FAIL(ERR_STATE), "%s: the guest wrote to this disk's private "
 				 "layer, which must be stored with the snapshot", k->path);
 	if (disk_needs_storing(k))
@@ -51,11 +62,14 @@ static err_t copy_runs(const struct disk *k, int to, int but)
 /* The file that the copy is a copy of as a whole, or -1 when it is put together of several. */
 static int whole_source(const struct disk *k, bool flat)
 {
-	if (flat)
-		return disk_is_layered(k) ? -1 : k->base.raw;
-	if (k->private.used && k->stored.used)
+	int source = flat ? k->base.raw : -1;
+
+	if (disk_layers_used(k) > (flat ? 0 : 1))
 		return -1;
-	return k->private.used ? k->private.file.raw : k->stored.file.raw;
+	for (uint32_t i = 0; i < disk_layers(k); i++)
+		if (disk_layer(k, i)->used)
+			source = disk_layer(k, i)->file.raw;
+	return source;
 }
 
 /* Sharing blocks (ioctl_ficlonerange(2)) keeps a file's size; a copy of a block device, or on
@@ -91,31 +105,27 @@ static void stored_file(const char *name, uint64_t size, struct disk_file *ret)
 	ret->size = size;
 }
 
-/* The map of both layers as one. */
-static uint8_t *map_union(const struct disk *k)
+/* The map of all layers as one. */
+static void map_union(const struct disk *k, uint8_t *ret_map)
 {
-	uint8_t *map = malloc(k->private.map_len);
-
-	if (map == NULL)
-		return NULL;
-	memcpy(map, k->private.map, k->private.map_len);
-	if (fd_is_open(k->stored.file))
-		for (uint32_t i = 0; i < k->private.map_len; i++)
-			map[i] |= k->stored.map[i];
-	return map;
+	for (uint32_t n = 0; n < disk_layers(k); n++)
+		for (uint32_t i = 0; i < disk_layer(k, n)->map_len; i++)
+			ret_map[i] |= disk_layer(k, n)->map[i];
 }
 
 static err_t store_layers(struct disk *k, int to, const char *name, struct diag *d,
 			  struct blk_state *ret)
 {
-	owned_heap uint8_t *map = map_union(k);
+	const struct layer *any = disk_layer(k, 0);
+	owned_heap uint8_t *map = calloc(1, any->map_len);
 
 	if (map == NULL)
 		return FAIL(ERR_NOMEM);
+	map_union(k, map);
 	TRY(copy_make(k, false, to, name, d));
 	stored_file(name, k->capacity, &ret->layer);
-	ret->layer_cluster = k->private.cluster;
-	ret->layer_map_len = k->private.map_len;
+	ret->layer_cluster = any->cluster;
+	ret->layer_map_len = any->map_len;
 	ret->layer_map = take_ptr(map);
 	return OK;
 }
@@ -139,7 +149,7 @@ static err_t store(struct disk *k, int to, const char *name, struct diag *d, str
 	case DISK_COW:
 		if (k->base_stored)
 			return store_flat(k, to, name, d, ret);
-		return disk_is_layered(k) ? store_layers(k, to, name, d, ret) : OK;
+		return disk_layers_used(k) > 0 ? store_layers(k, to, name, d, ret) : OK;
 	}
 	unreachable_by_type();
 }

@@ -148,10 +148,10 @@ err_t irqchip_load(int vm, const struct irqchip_x86_64 *s, struct diag *d)
 	return load_ioapic(vm, &s->ioapic, d);
 }
 
-err_t clock_load(int vm, const struct clock_x86_64 *s, struct diag *d)
+err_t clock_load(int vm, const struct clock_x86_64 *s, uint64_t later_ns, struct diag *d)
 {
 	/* No flags: KVM_CLOCK_REALTIME would add the time spent frozen. */
-	struct kvm_clock_data clock = { .clock = s->kvmclock_ns };
+	struct kvm_clock_data clock = { .clock = s->kvmclock_ns + later_ns };
 
 	return kvm_call(vm, KVM_SET_CLOCK, &clock, "KVM_SET_CLOCK", d, NULL);
 }

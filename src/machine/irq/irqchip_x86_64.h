@@ -16,5 +16,7 @@ must_check err_t irqchip_save(int vm, struct quiesced q, struct diag *d,
 			      struct irqchip_x86_64 *ret_chip, struct clock_x86_64 *ret_clock);
 /* Once the vCPUs exist and before any runs. */
 must_check err_t irqchip_load(int vm, const struct irqchip_x86_64 *s, struct diag *d);
-/* The guest's clock goes on from where it was saved: the time frozen does not pass for it. */
-must_check err_t clock_load(int vm, const struct clock_x86_64 *s, struct diag *d);
+/* The guest's clock goes on from where it was saved, and that much later: the time frozen does not
+ * pass for it but by the caller's wish. */
+must_check err_t clock_load(int vm, const struct clock_x86_64 *s, uint64_t later_ns,
+			    struct diag *d);

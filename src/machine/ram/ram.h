@@ -1,25 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A machine's RAM in the host: the memory behind its KVM slots.
+/* A machine's RAM in the host: the memory behind its KVM slots, at one address from the beginning.
  *
- * A cold-booted machine runs on a memfd, mapped shared. A restored one runs on a private mapping
- * of its snapshot file: it reads the file's pages until it writes its own. RAM is walked without
- * reading it where it holds nothing, because reading a memfd's holes through a mapping fills them. */
+ *   shared     a cold-booted machine runs on a memfd of its own, mapped shared
+ *   private    any other runs on private mappings over a base (ram_base.h): it reads the base's pages
+ *              until it writes its own
+ *   reserved   a shell has the addresses and no memory yet
+ *
+ * RAM is walked without reading it where it holds nothing, because reading a memfd's holes through a
+ * mapping fills them. */
 #pragma once
 
 #include "base/own.h"
 #include "machine/ram/gmem.h"
+#include "machine/ram/ram_base.h"
 #include "machine/vcpu/quiesced.h"
-#include "wire/sections.h"
 
 struct ram;
 
-/* Fresh, zero. ERR_HOST_MEMORY when the host cannot map as much. */
+/* Fresh, zero, shared. ERR_HOST_MEMORY when the host cannot map as much. */
 must_check err_t ram_new(const struct geometry *g, struct diag *d, struct ram **ret_ram);
-/* Copy-on-write over `file` (borrowed for the call, duplicated) from `at`; `map` says which blocks
- * of it hold data. The caller has checked that RAM lies within the file. */
-must_check err_t ram_open(const struct geometry *g, int file, foff_t at, const struct ram_map *map,
-			  struct diag *d, struct ram **ret_ram);
-void ram_free(struct ram *r);
+must_check err_t ram_reserve(const struct geometry *g, struct diag *d, struct ram **ret_ram);
+/* reserved -> private. One more reference to the base. The slots that are registered on the reserved
+ * addresses stay as they are; nothing has run on them. After a failure it can only be freed. */
+must_check err_t ram_attach(struct ram *reserved, struct ram_base *base, struct diag *d);
+void ram_free(struct ram *r); /* accepts NULL */
 
 /* Is the file behind it shorter than it was? Then its pages are gone, whoever touches them. */
 must_check bool ram_is_cut(const struct ram *r);
@@ -34,7 +38,15 @@ void *ram_host(const struct ram *r, struct ram_region region);
  * else in a buffer that the next call overwrites. Nothing is allocated in the guest's memory. */
 struct ram_visitor {
 	err_t (*block)(void *ctx, uint64_t index, const uint8_t *bytes, bool in_place);
+	bool (*wants)(void *ctx, uint64_t index); /* NULL: every block */
 	void *ctx;
 };
 must_check err_t ram_walk(const struct ram *r, struct quiesced q, struct diag *d,
 			  struct ram_visitor visitor);
+
+/* The end of a machine's RAM as its own: from now on a base, which others run on. Shared memory is
+ * sealed as it is, without a copy; of private memory the machine's own pages are copied into a new
+ * layer over what they lie on, and all of it when that is not sealed. The ram is then only freed; on
+ * failure it is as it was. */
+must_check err_t ram_freeze(struct ram *r, struct quiesced q, struct diag *d,
+			    struct ram_base **ret_base);

@@ -437,6 +437,11 @@ err_t tsc_base(const struct kvm_vcpu *any, struct diag *d, uint64_t *ret_now)
 	return OK;
 }
 
+uint64_t tsc_cycles(uint64_t ns, uint32_t khz)
+{
+	return (uint64_t)((unsigned __int128)ns * khz / 1000000);
+}
+
 /* ---- the whole ---- */
 
 /* Intel SDM 3A, 11.5.1: the timer's local vector entry, and the mode in its bits 17 and 18. */
@@ -526,15 +531,20 @@ err_t vcpu_judge(const struct vcpu_x86_64 *s, const struct vcpu_host *h, struct 
 	return OK;
 }
 
-err_t vcpu_load(const struct kvm_vcpu *v, const struct vcpu_x86_64 *s, const struct vcpu_host *h,
-		struct diag *d)
+err_t vcpu_shape(const struct kvm_vcpu *v, const struct vcpu_x86_64 *s, const struct vcpu_host *h,
+		 struct diag *d)
+{
+	TRY(set_cpuid(v, s->cpuid, s->n_cpuid, d));
+	if (s->tsc_khz == 0 || h->tsc_khz == 0 || khz_close(s->tsc_khz, h->tsc_khz))
+		return OK;
+	return kvm_call(v->fd.raw, KVM_SET_TSC_KHZ, (void *)(uintptr_t)s->tsc_khz,
+			"KVM_SET_TSC_KHZ", d, NULL);
+}
+
+err_t vcpu_load(const struct kvm_vcpu *v, const struct vcpu_x86_64 *s, struct diag *d)
 {
 	struct kvm_mp_state mp = { .mp_state = s->mp_state };
 
-	TRY(set_cpuid(v, s->cpuid, s->n_cpuid, d));
-	if (s->tsc_khz != 0 && h->tsc_khz != 0 && !khz_close(s->tsc_khz, h->tsc_khz))
-		TRY(kvm_call(v->fd.raw, KVM_SET_TSC_KHZ, (void *)(uintptr_t)s->tsc_khz,
-			     "KVM_SET_TSC_KHZ", d, NULL));
 	TRY(kvm_call(v->fd.raw, KVM_SET_MP_STATE, &mp, "KVM_SET_MP_STATE", d, NULL));
 	TRY(set_regs(v, &s->regs, d));
 	TRY(set_sregs(v, &s->sregs, d));

@@ -33,6 +33,9 @@ void vcpu_host_ask_tsc(const struct kvm_vcpu *fresh, struct vcpu_host *h);
  * that their differences survive. */
 must_check err_t tsc_base(const struct kvm_vcpu *any, struct diag *d, uint64_t *ret_now);
 
+/* How many cycles a TSC of that frequency counts meanwhile; 0 when that is not known. */
+uint64_t tsc_cycles(uint64_t ns, uint32_t khz);
+
 /* Save: MP_STATE first (reading it settles pending INIT and SIPI), VCPU_EVENTS last. */
 must_check err_t vcpu_save(const struct kvm_vcpu *v, struct quiesced q, const struct vcpu_host *h,
 			   const struct cpuid *given, vcpu_id id, uint64_t tsc_now,
@@ -42,9 +45,11 @@ must_check err_t vcpu_save(const struct kvm_vcpu *v, struct quiesced q, const st
  * Makes no KVM call. */
 must_check err_t vcpu_judge(const struct vcpu_x86_64 *s, const struct vcpu_host *h, struct diag *d);
 
-/* Load, on a fresh vCPU: everything that does not count in host time. */
-must_check err_t vcpu_load(const struct kvm_vcpu *v, const struct vcpu_x86_64 *s,
-			   const struct vcpu_host *h, struct diag *d);
+/* Makes a fresh vCPU the same kind of processor: what cannot be changed once it has run. */
+must_check err_t vcpu_shape(const struct kvm_vcpu *v, const struct vcpu_x86_64 *s,
+			    const struct vcpu_host *h, struct diag *d);
+/* Then its registers: everything that does not count in host time. */
+must_check err_t vcpu_load(const struct kvm_vcpu *v, const struct vcpu_x86_64 *s, struct diag *d);
 
 /* The rest, once the irqchip, PIT and clock are there and just before the first run: TSC offset,
  * local APIC with its timer, MSRs that depend on both, TSC_DEADLINE, events, and the notice to

@@ -60,53 +60,46 @@ struct disk *blk_disk(void *own)
 
 const struct disk *virtio_disk(const struct virtio_dev *v)
 {
-	return v->slot.kind == DEV_BLK ? blk_disk(v->own) : NULL;
+	return v->slot.kind == DEV_BLK && v->own != NULL ? blk_disk(v->own) : NULL;
+}
+
+struct disk *virtio_parked_disk(struct virtio_parked p)
+{
+	return p.dev->slot.kind == DEV_BLK ? blk_disk(p.dev->own) : NULL;
 }
 
 void blk_free(void *own)
 {
 	struct blk *b = own;
 
-	disk_free(b->disk);
+	if (b != NULL)
+		disk_free(b->disk);
 	free(b);
 }
 
-static err_t blk_make(const struct topo_slot *slot, const struct virtio_wires *w,
-		      const struct device_state *saved, struct disk **io_disk, struct diag *d,
-		      struct virtio_dev **ret_dev)
+static err_t become_blk(struct virtio_dev *empty, const struct device_state *saved,
+			struct disk **io_disk, struct diag *d)
 {
-	struct virtio_face face = face_of(*io_disk, slot->queues);
+	struct virtio_face face = face_of(*io_disk, empty->slot.queues);
 	owned_heap struct blk *b = calloc(1, sizeof *b);
-	struct virtio_dev *v;
-	err_t e = OK;
 
 	if (b == NULL)
 		return FAIL(ERR_NOMEM);
 	b->disk = *io_disk;
-	(void)snprintf((char *)b->id, sizeof b->id, "spore-%u", slot->slot.v);
-	TRY(virtio_make(slot, w, &face, b, d, &v));
-	if (saved != NULL)
-		e = virtio_load(v, saved, d);
-	if (!failed(e))
-		e = virtio_start(v, d);
-	if (failed(e)) {
-		virtio_unmake(v);
-		return e;
-	}
+	(void)snprintf((char *)b->id, sizeof b->id, "spore-%u", empty->slot.slot.v);
+	TRY(virtio_become(empty, &face, b, saved, d));
 	(void)take_ptr(b);
 	*io_disk = NULL;
-	*ret_dev = v;
 	return OK;
 }
 
-err_t blk_new(const struct topo_slot *slot, const struct virtio_wires *w, struct disk **io_disk,
-	      struct diag *d, struct virtio_dev **ret_dev)
+err_t blk_new(struct virtio_dev *empty, struct disk **io_disk)
 {
-	return blk_make(slot, w, NULL, io_disk, d, ret_dev);
+	return become_blk(empty, NULL, io_disk, NULL);
 }
 
-err_t blk_restore(const struct topo_slot *slot, const struct virtio_wires *w, struct blk_view saved,
-		  struct disk **io_disk, struct diag *d, struct virtio_dev **ret_dev)
+err_t blk_restore(struct virtio_dev *empty, struct blk_view saved, struct disk **io_disk,
+		  struct diag *d)
 {
-	return blk_make(slot, w, saved.dev, io_disk, d, ret_dev);
+	return become_blk(empty, saved.dev, io_disk, d);
 }

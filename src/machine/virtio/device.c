@@ -17,31 +17,23 @@ const struct topo_slot *virtio_slot(const struct virtio_dev *v)
 	return &v->slot;
 }
 
-err_t virtio_make(const struct topo_slot *slot, const struct virtio_wires *w,
-		  const struct virtio_face *face, void *own, struct diag *d,
-		  struct virtio_dev **ret_dev)
+/* An empty device has no features, no configuration, and no queue is ever ready. */
+static struct virtio_dev *device_alloc(const struct topo_slot *slot, const struct virtio_wires *w)
 {
-	owned_heap struct virtio_dev *v = calloc(1, sizeof *v);
-	owned_fd control = { eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+	struct virtio_dev *v = calloc(1, sizeof *v);
 
 	if (v == NULL)
-		return FAIL(ERR_NOMEM);
-	if (control.raw < 0)
-		return diag_sys(d, FAIL_SYS(errno), "device in slot %u: no eventfd", slot->slot.v);
+		return NULL;
 	v->kind = virtio_kind_of(slot->kind);
-	v->own = own;
 	v->slot = *slot;
 	v->wires = *w;
-	v->face = *face;
-	v->face.features |= F_VERSION_1 | F_EVENT_IDX | F_INDIRECT_DESC;
-	v->control = fd_take(&control);
+	v->control = (fd_t){ eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
 	(void)pthread_mutex_init(&v->lock, NULL);
 	(void)pthread_cond_init(&v->turn, NULL);
 	virtio_registers_clear(v);
 	v->parked = true;
 	atomic_init(&v->holds, 1);
-	*ret_dev = take_ptr(v);
-	return OK;
+	return v;
 }
 
 /* Without the signals that are meant for the program's own threads; those that a fault raises must
@@ -56,14 +48,12 @@ static void signals_of_worker(sigset_t *ret)
 	(void)sigdelset(ret, SIGTRAP);
 }
 
-err_t virtio_start(struct virtio_dev *v, struct diag *d)
+static err_t worker_start(struct virtio_dev *v, struct diag *d)
 {
 	sigset_t theirs, ours;
 	pthread_attr_t attr;
 	int failure;
 
-	if (v->has_worker || !virtio_works(v))
-		return OK;
 	signals_of_worker(&theirs);
 	(void)pthread_attr_init(&attr);
 	(void)pthread_attr_setstacksize(&attr, WORKER_STACK);
@@ -75,6 +65,44 @@ err_t virtio_start(struct virtio_dev *v, struct diag *d)
 		return diag_sys(d, FAIL_SYS(failure), "device in slot %u: no thread",
 				v->slot.slot.v);
 	v->has_worker = true;
+	return OK;
+}
+
+err_t virtio_new(const struct topo_slot *slot, const struct virtio_wires *w, struct diag *d,
+		 struct virtio_dev **ret_dev)
+{
+	struct virtio_dev *v = device_alloc(slot, w);
+	err_t e;
+
+	if (v == NULL)
+		return FAIL(ERR_NOMEM);
+	e = fd_is_open(v->control) ? worker_start(v, d)
+				   : diag_sys(d, FAIL_SYS(errno), "device in slot %u: no eventfd",
+					      slot->slot.v);
+	if (failed(e)) {
+		virtio_free(v);
+		return e;
+	}
+	*ret_dev = v;
+	return OK;
+}
+
+err_t virtio_become(struct virtio_dev *empty, const struct virtio_face *face, void *own,
+		    const struct device_state *saved, struct diag *d)
+{
+	err_t e = OK;
+
+	assert(empty->own == NULL && empty->parked);
+	empty->face = *face;
+	empty->face.features |= F_VERSION_1 | F_EVENT_IDX | F_INDIRECT_DESC;
+	if (saved != NULL)
+		e = virtio_load(empty, saved, d);
+	if (failed(e)) {
+		virtio_registers_clear(empty);
+		empty->face = (struct virtio_face){ 0 };
+		return e;
+	}
+	empty->own = own;
 	return OK;
 }
 
@@ -95,21 +123,16 @@ static void worker_end(struct virtio_dev *v)
 	(void)pthread_join(v->thread, NULL);
 }
 
-void virtio_unmake(struct virtio_dev *v)
-{
-	fd_drop(&v->control);
-	(void)pthread_cond_destroy(&v->turn);
-	(void)pthread_mutex_destroy(&v->lock);
-	free(v);
-}
-
 void virtio_free(struct virtio_dev *v)
 {
 	if (v == NULL)
 		return;
 	worker_end(v);
 	v->kind->free(v->own);
-	virtio_unmake(v);
+	fd_drop(&v->control);
+	(void)pthread_cond_destroy(&v->turn);
+	(void)pthread_mutex_destroy(&v->lock);
+	free(v);
 }
 
 struct virtio_parked virtio_quiesce(struct virtio_dev *v, uint32_t *ret_in_flight)

@@ -2,8 +2,9 @@
 /* A virtio-mmio device as the machine sees it (virtio 1.2, 4.2): registers for the vCPUs, an
  * interrupt and doorbells as eventfds, and a worker thread that does its I/O.
  *
- *   blk_new / rng_new           a device after power-on          parked
- *   blk_restore / rng_restore   a device from its saved state    parked
+ *   virtio_new                  a slot with its wires and thread parked, empty
+ *   blk_new / rng_new           empty -> a device after power-on parked
+ *   blk_restore / rng_restore   empty -> as it was saved         parked
  *   virtio_unquiesce            parked -> working
  *   virtio_quiesce              working -> parked, with the witness that it is
  *   virtio_save                 parked only
@@ -32,20 +33,22 @@ struct virtio_wires {
 	int notify[SHAPE_QUEUES_MAX];
 };
 
-/* A block device takes the disk: on success *io_disk becomes NULL, on failure it stays. */
-must_check err_t blk_new(const struct topo_slot *slot, const struct virtio_wires *w,
-			 struct disk **io_disk, struct diag *d, struct virtio_dev **ret_dev);
-must_check err_t rng_new(const struct topo_slot *slot, const struct virtio_wires *w,
-			 struct diag *d, struct virtio_dev **ret_dev);
+/* All that takes time or that a confined process may no longer do; what the device is comes with one
+ * of the next four, once, while it is parked. */
+must_check err_t virtio_new(const struct topo_slot *slot, const struct virtio_wires *w,
+			    struct diag *d, struct virtio_dev **ret_dev);
+
+/* A block device takes the disk: on success *io_disk becomes NULL, on failure it stays, and the
+ * device is empty as before. */
+must_check err_t blk_new(struct virtio_dev *empty, struct disk **io_disk);
+must_check err_t rng_new(struct virtio_dev *empty);
 
 /* From saved state, after the guest's RAM is in place. ERR_DEVICE with the field in *d for a state
  * that this device could not have been in: features never offered, rings misaligned or outside RAM,
  * more requests waiting than the queue holds, another configuration space. */
-must_check err_t blk_restore(const struct topo_slot *slot, const struct virtio_wires *w,
-			     struct blk_view saved, struct disk **io_disk, struct diag *d,
-			     struct virtio_dev **ret_dev);
-must_check err_t rng_restore(const struct topo_slot *slot, const struct virtio_wires *w,
-			     struct rng_view saved, struct diag *d, struct virtio_dev **ret_dev);
+must_check err_t blk_restore(struct virtio_dev *empty, struct blk_view saved,
+			     struct disk **io_disk, struct diag *d);
+must_check err_t rng_restore(struct virtio_dev *empty, struct rng_view saved, struct diag *d);
 
 /* Waits for the request in hand, stops the worker, frees the disk. Accepts NULL. */
 void virtio_free(struct virtio_dev *v);
@@ -75,11 +78,15 @@ must_check struct virtio_parked virtio_quiesce(struct virtio_dev *v, uint32_t *r
  * an edge or a doorbell may have been lost on the way through a snapshot. */
 void virtio_unquiesce(struct virtio_parked p);
 
+/* The disk, which nobody uses while the device is parked; NULL for a device that is none. */
+struct disk *virtio_parked_disk(struct virtio_parked p);
+
 /* What the driver put into the rings and the device has not taken: for tests and --timings. */
 uint32_t virtio_waiting(struct virtio_parked p);
 
 /* Where copies of the disks go; NULL in virtio_save: nowhere, the state refers to files in place. */
 struct disk_store {
+	bool shared;      /* nowhere either: disk_share keeps what the state does not describe */
 	int file;         /* borrowed: new and empty */
 	const char *name; /* that it will have in the snapshot's folder */
 };

@@ -4,7 +4,7 @@
  * Who may touch what:
  *   - under `lock`: registers, the queues as the driver programs them, holds, parked, stop, busy
  *   - `live` and what the kind keeps for itself: the worker's while `busy`, else the lock holder's
- *   - written before the worker starts and never again: the rest
+ *   - written before the device is first let go and never again: the rest
  *
  * A hold keeps the worker out of the queues: parking is one, and a reset takes one while it waits
  * for the request in hand. The worker looks at `holds` between two requests. */
@@ -53,25 +53,23 @@ struct virtio_dev {
 	struct virtq live[SHAPE_QUEUES_MAX]; /* size 0: not in use */
 	atomic_uint in_flight;
 
-	pthread_t thread; /* the worker: only once a driver has been there */
+	pthread_t thread; /* the worker */
 	bool has_worker;
 	fd_t control; /* ends the worker's wait */
 };
 
 /* device.c */
 
-/* A device after power-on, parked, without a worker yet. `own` is taken on success. */
-must_check err_t virtio_make(const struct topo_slot *slot, const struct virtio_wires *w,
-			     const struct virtio_face *face, void *own, struct diag *d,
-			     struct virtio_dev **ret_dev);
-/* The registers and queues of a saved device; before virtio_start. */
+/* Makes the empty device one of its kind: after power-on, or as it was saved unless `saved` is NULL.
+ * `own` is taken on success. */
+must_check err_t virtio_become(struct virtio_dev *empty, const struct virtio_face *face, void *own,
+			       const struct device_state *saved, struct diag *d);
+
+/* save.c */
+
+/* The registers and queues of a saved device. */
 must_check err_t virtio_load(struct virtio_dev *v, const struct device_state *saved,
 			     struct diag *d);
-/* A worker for a device whose queues are in use and that has none; else nothing. With the lock held,
- * or before anybody else knows the device. */
-must_check err_t virtio_start(struct virtio_dev *v, struct diag *d);
-/* One that was not started; `own` stays the caller's. */
-void virtio_unmake(struct virtio_dev *v);
 
 /* blk.c: the disk in a device of kind DEV_BLK */
 struct disk *blk_disk(void *own);

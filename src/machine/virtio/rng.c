@@ -49,38 +49,24 @@ void rng_free(void *own)
 	free(own);
 }
 
-static err_t rng_make(const struct topo_slot *slot, const struct virtio_wires *w,
-		      const struct device_state *saved, struct diag *d, struct virtio_dev **ret_dev)
+static err_t become_rng(struct virtio_dev *empty, const struct device_state *saved, struct diag *d)
 {
 	static const struct virtio_face face; /* no features and no configuration of its own */
 	owned_heap struct rng *r = malloc(sizeof *r);
-	struct virtio_dev *v;
-	err_t e = OK;
 
 	if (r == NULL)
 		return FAIL(ERR_NOMEM);
-	TRY(virtio_make(slot, w, &face, r, d, &v));
-	if (saved != NULL)
-		e = virtio_load(v, saved, d);
-	if (!failed(e))
-		e = virtio_start(v, d);
-	if (failed(e)) {
-		virtio_unmake(v);
-		return e;
-	}
+	TRY(virtio_become(empty, &face, r, saved, d));
 	(void)take_ptr(r);
-	*ret_dev = v;
 	return OK;
 }
 
-err_t rng_new(const struct topo_slot *slot, const struct virtio_wires *w, struct diag *d,
-	      struct virtio_dev **ret_dev)
+err_t rng_new(struct virtio_dev *empty)
 {
-	return rng_make(slot, w, NULL, d, ret_dev);
+	return become_rng(empty, NULL, NULL);
 }
 
-err_t rng_restore(const struct topo_slot *slot, const struct virtio_wires *w, struct rng_view saved,
-		  struct diag *d, struct virtio_dev **ret_dev)
+err_t rng_restore(struct virtio_dev *empty, struct rng_view saved, struct diag *d)
 {
-	return rng_make(slot, w, saved.dev, d, ret_dev);
+	return become_rng(empty, saved.dev, d);
 }

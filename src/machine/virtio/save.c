@@ -51,7 +51,9 @@ static err_t own_save(struct virtio_dev *v, const struct disk_store *store, stru
 	switch (v->slot.kind) {
 	case DEV_BLK:
 		k = blk_disk(v->own);
-		return store == NULL ? disk_describe(k, d, ret)
+		if (store == NULL)
+			return disk_describe(k, d, ret);
+		return store->shared ? disk_describe_base(k, d, ret)
 				     : disk_store_as(k, store->file, store->name, d, ret);
 	case DEV_RNG:
 		return OK;

@@ -250,7 +250,6 @@ static void through_the_file(const struct device_state *s, struct device_state *
 /* Another process would do the same: the memory is what is left of the machine. */
 static void freeze_and_restore(struct rig *r, struct virtio_parked p)
 {
-	struct virtio_wires w = rig_wires(r);
 	struct disk_places places = { .snapshot_dir = -1 };
 	struct device_state s, back;
 	struct diag d = DIAG_INIT;
@@ -265,7 +264,8 @@ static void freeze_and_restore(struct rig *r, struct virtio_parked p)
 	(void)rig_interrupts(r);
 	assert_true(device_as_blk(&back, &view));
 	assert_int_equal(disk_reopen(&back.blk, &places, &d, &k).code, ERR_NONE);
-	assert_int_equal(blk_restore(&r->slot, &w, view, &k, &d, &r->dev).code, ERR_NONE);
+	rig_empty(r);
+	assert_int_equal(blk_restore(r->dev, view, &k, &d).code, ERR_NONE);
 	assert_null(k);
 	device_state_clear(&back);
 }
@@ -675,7 +675,6 @@ static const struct { const char *name, *field; void (*spoil)(struct device_stat
 static void states_that_cannot_be_are_refused(void **state)
 {
 	struct rig *r = make_blk();
-	struct virtio_wires w = rig_wires(r);
 	struct device_state s, bad;
 	struct diag d = DIAG_INIT;
 	struct disk *k = NULL;
@@ -690,23 +689,20 @@ static void states_that_cannot_be_are_refused(void **state)
 	virtio_free(r->dev);
 	r->dev = NULL;
 	assert_int_equal(disk_open(path, DISK_RW, NULL, &d, &k).code, ERR_NONE);
+	rig_empty(r);
 	for (size_t i = 0; i < countof(bads); i++) {
-		struct virtio_dev *v = NULL;
-
 		d = DIAG_INIT;
 		bad = s;
 		bads[i].spoil(&bad);
-		assert_int_equal(blk_restore(&r->slot, &w, (struct blk_view){ &bad }, &k, &d, &v).code,
+		assert_int_equal(blk_restore(r->dev, (struct blk_view){ &bad }, &k, &d).code,
 				 ERR_DEVICE);
-		assert_null(v);
 		assert_non_null(k);
 		assert_string_equal(d.section, "device");
 		if (strcmp(d.field, bads[i].field) != 0)
 			fail_msg("%s: %s, expected field %s", bads[i].name, d.text, bads[i].field);
 	}
 	/* And the one that they were made from is not. */
-	assert_int_equal(blk_restore(&r->slot, &w, (struct blk_view){ &s }, &k, &d, &r->dev).code,
-			 ERR_NONE);
+	assert_int_equal(blk_restore(r->dev, (struct blk_view){ &s }, &k, &d).code, ERR_NONE);
 	device_state_clear(&s);
 	drop_blk(r);
 }
@@ -745,7 +741,6 @@ static void a_freeze_at_every_step_of_the_start(void **state)
 static void the_entropy_device_is_restored_too(void **state)
 {
 	struct rig *r = make(DEV_RNG, 1);
-	struct virtio_wires w = rig_wires(r);
 	struct device_state s, back;
 	struct diag d = DIAG_INIT;
 	struct rng_view view;
@@ -762,7 +757,8 @@ static void the_entropy_device_is_restored_too(void **state)
 	through_the_file(&s, &back);
 	virtio_free(r->dev);
 	assert_true(device_as_rng(&back, &view));
-	assert_int_equal(rng_restore(&r->slot, &w, view, &d, &r->dev).code, ERR_NONE);
+	rig_empty(r);
+	assert_int_equal(rng_restore(r->dev, view, &d).code, ERR_NONE);
 	rig_go(r);
 	rig_send(r, 0, 5, &b, 1);
 	rig_take(r, 0, &id, NULL);

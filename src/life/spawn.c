@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* zygote -> vm_paused: in a shell that was ready, or in one that is built now. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "life/arch.h"
+#include "life/devices.h"
+#include "life/phases.h"
+#include "life/spawn.h"
+#include "life/state.h"
+#include "life/zygote_parts.h"
+
+/* ---- shells ---- */
+
+static err_t layers_make(struct vm *vm, const struct topology *t, struct diag *d)
+{
+	for (uint32_t i = 0; i < topology_slots(t); i++)
+		if (topology_slot(t, i)->kind == DEV_BLK)
+			TRY(layer_file_new(NULL, d, &vm->layer[i]));
+	return OK;
+}
+
+static err_t shell(struct vm *vm, const struct image *like, struct diag *d)
+{
+	struct stopwatch w = stopwatch_start(&vm->times);
+
+	TRY(ram_reserve(vm->geo, d, &vm->ram));
+	TRY(vm_assemble(vm, like, &w, d));
+	return layers_make(vm, geometry_topology(vm->geo), d);
+}
+
+err_t shell_make(const struct zygote *like, struct diag *d, vm_shell **ret_shell)
+{
+	struct vm_options nobody = { 0 };
+	struct vm *vm;
+	err_t e;
+
+	TRY(vm_alloc(image_geometry(like->image), &nobody, d, &vm));
+	e = shell(vm, like->image, d);
+	if (failed(e)) {
+		vm_free(vm);
+		return e;
+	}
+	*ret_shell = vm_as_shell(vm);
+	return OK;
+}
+
+static err_t shapes_fit(const struct shape *have, const struct shape *want, struct diag *d)
+{
+	if (have->vcpus != want->vcpus)
+		return diag_fail(d, FAIL(ERR_TOPOLOGY), "it has %" PRIu32 " vCPUs, expected %" PRIu32,
+				 want->vcpus, have->vcpus);
+	if (have->ram.v != want->ram.v)
+		return diag_fail(d, FAIL(ERR_TOPOLOGY), "it has %" PRIu64 " bytes of RAM, expected "
+				 "%" PRIu64, want->ram.v, have->ram.v);
+	if (have->n_devices != want->n_devices)
+		return diag_fail(d, FAIL(ERR_TOPOLOGY), "it has %" PRIu32 " devices, expected "
+				 "%" PRIu32, want->n_devices, have->n_devices);
+	for (uint32_t i = 0; i < have->n_devices; i++) {
+		const struct dev_shape *a = &have->devices[i], *b = &want->devices[i];
+
+		if (a->kind != b->kind || a->queues != b->queues)
+			return diag_fail(d, FAIL(ERR_TOPOLOGY), "in slot %" PRIu32 " it has %s with "
+					 "%" PRIu32 " queues, expected %s with %" PRIu32, i,
+					 dev_kind_word(b->kind), b->queues, dev_kind_word(a->kind),
+					 a->queues);
+	}
+	return OK;
+}
+
+err_t shell_fits(const vm_shell *s, const struct zygote *z, struct diag *d)
+{
+	const struct vm *vm = vm_of_shell(s);
+	const struct topology *have = geometry_topology(vm->geo);
+	const struct topology *want = geometry_topology(image_geometry(z->image));
+
+	TRY(shapes_fit(topology_shape(have), topology_shape(want), d));
+	return arch_fits(vm, z->image, d);
+}
+
+/* ---- spawning ---- */
+
+static const struct identity_disk *override_of(const struct identity *id, uint32_t index)
+{
+	for (size_t i = 0; i < id->n_disks; i++)
+		if (id->disks[i].index == index)
+			return &id->disks[i];
+	return NULL;
+}
+
+/* The disks that a child runs on, by slot. Those that it was given are opened here. */
+struct child_disks {
+	struct spawn_disk slot[SHAPE_DEVICES_MAX];
+	struct disk_base *given[SHAPE_DEVICES_MAX];
+	uint32_t n; /* disks that the machine has */
+};
+
+static void child_disks_drop(struct child_disks *c)
+{
+	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++) {
+		fd_drop(&c->slot[i].layer);
+		disk_base_free(c->given[i]);
+	}
+}
+
+static err_t child_disk(const struct identity_disk *o, struct disk_base *zygotes, struct diag *d,
+			struct disk_base **ret_given)
+{
+	enum disk_mode mode = disk_base_mode(zygotes);
+
+	if ((mode == DISK_RO) != (o->mode == DISK_RO))
+		return diag_fail(d, FAIL(ERR_USAGE), "disk %" PRIu32 " is %s for the guest, and cannot "
+				 "be made otherwise", o->index,
+				 mode == DISK_RO ? "read-only" : "writable");
+	return disk_base_open(o->path, o->mode, disk_base_capacity(zygotes), d, ret_given);
+}
+
+static err_t child_disks_find(struct vm *vm, const struct zygote *z, const struct identity *id,
+			      struct diag *d, struct child_disks *ret)
+{
+	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++) {
+		const struct identity_disk *o;
+
+		if (z->disks[i] == NULL)
+			continue;
+		o = override_of(id, ret->n++);
+		if (o != NULL)
+			TRY(child_disk(o, z->disks[i], d, &ret->given[i]));
+		ret->slot[i].base = o != NULL ? ret->given[i] : z->disks[i];
+		ret->slot[i].layer = fd_take(&vm->layer[i]);
+		if (!fd_is_open(ret->slot[i].layer) &&
+		    disk_base_mode(ret->slot[i].base) == DISK_COW)
+			TRY(layer_file_new(NULL, d, &ret->slot[i].layer));
+	}
+	for (size_t i = 0; i < id->n_disks; i++)
+		if (id->disks[i].index >= ret->n)
+			return diag_fail(d, FAIL(ERR_USAGE), "disk %" PRIu32 " was given another file, "
+					 "but the machine has %" PRIu32 " disks", id->disks[i].index,
+					 ret->n);
+	return OK;
+}
+
+static err_t fill_devices(struct vm *vm, const struct zygote *z, const struct identity *id,
+			  struct diag *d)
+{
+	struct child_disks disks = { 0 };
+	err_t e;
+
+	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++)
+		disks.slot[i].layer = FD_NONE;
+	e = child_disks_find(vm, z, id, d, &disks);
+	if (!failed(e))
+		e = devices_spawn(vm->devices, z->image, disks.slot, d);
+	child_disks_drop(&disks);
+	TRY(e);
+	return devices_renew_generation(vm->devices, true, d);
+}
+
+static void name_it(struct vm *vm, const struct zygote *z, const struct identity *id)
+{
+	vm->note = *image_note(z->image);
+	vm->generation = image_head(z->image)->generation + 1;
+	vm->parent = z->id;
+	vm->clock = id->clock;
+	if (id->name != NULL) {
+		memset(vm->note.name, 0, sizeof vm->note.name);
+		memcpy(vm->note.name, id->name, strnlen(id->name, sizeof vm->note.name - 1));
+	}
+}
+
+static err_t load(struct vm *vm, const struct zygote *z, const struct identity *id,
+		  struct stopwatch *w, struct diag *d)
+{
+	name_it(vm, z, id);
+	TRY(arch_load(vm, z->image, d));
+	vm->time_due = image_again(z->image);
+	stopwatch_lap(w, "vCPU state");
+	TRY(fill_devices(vm, z, id, d));
+	stopwatch_lap(w, "devices");
+	return OK;
+}
+
+static err_t spawn_cold(struct vm *vm, const struct zygote *z, const struct identity *id,
+			struct diag *d)
+{
+	struct stopwatch w = stopwatch_start(&vm->times);
+
+	TRY(ram_reserve(vm->geo, d, &vm->ram));
+	TRY(ram_attach(vm->ram, z->ram, d));
+	stopwatch_lap(&w, "map");
+	TRY(vm_assemble(vm, z->image, &w, d));
+	return load(vm, z, id, &w, d);
+}
+
+static err_t spawn_in(struct vm *vm, const struct zygote *z, const struct identity *id,
+		      struct diag *d)
+{
+	struct stopwatch w = stopwatch_start(&vm->times);
+
+	TRY(ram_attach(vm->ram, z->ram, d));
+	stopwatch_lap(&w, "map");
+	return load(vm, z, id, &w, d);
+}
+
+err_t vm_spawn(struct zygote *z, const struct identity *id, const struct vm_options *o,
+	       struct diag *d, vm_paused **ret_vm)
+{
+	struct vm *vm;
+	err_t e;
+
+	TRY(vm_alloc(image_geometry(z->image), o, d, &vm));
+	e = spawn_cold(vm, z, id, d);
+	if (failed(e)) {
+		vm_free(vm);
+		return e;
+	}
+	*ret_vm = vm_as_paused(vm);
+	return OK;
+}
+
+err_t vm_spawn_in(vm_shell **in, struct zygote *z, const struct identity *id,
+		  const struct vm_options *o, struct diag *d, vm_paused **ret_vm)
+{
+	struct vm *vm = vm_of_shell(*in);
+	err_t e;
+
+	TRY(shell_fits(*in, z, d));
+	*in = NULL;
+	vm->options = *o;
+	e = spawn_in(vm, z, id, d);
+	if (failed(e)) {
+		vm_free(vm);
+		return e;
+	}
+	*ret_vm = vm_as_paused(vm);
+	return OK;
+}

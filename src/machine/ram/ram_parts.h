@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a machine's RAM is made of: shared by the files of this folder and by nobody else. */
+#pragma once
+
+#include "machine/ram/ram.h"
+
+#define HOST_PAGE UINT64_C(4096)
+enum { PAGES_PER_BLOCK = RAM_BLOCK / 4096 };
+
+struct ram {
+	struct gmem mem;
+	map_t map;
+	fd_t memfd;            /* shared: the memory; else FD_NONE */
+	struct ram_base *base; /* private: what lies below; else NULL; a reference */
+	uint64_t blocks;
+};
+
+static inline bool ram_is_shared(const struct ram *r)
+{
+	return fd_is_open(r->memfd);
+}
+
+/* page_map.c: which pages of a private mapping are the process's own */
+
+enum { PAGE_MAP_BATCH = 512 }; /* pages asked about at once */
+struct page_map { fd_t file; };
+must_check err_t page_map_open(struct diag *d, struct page_map *ret);
+/* One entry per page from `at`; n is at most PAGE_MAP_BATCH. */
+must_check err_t page_map_read(const struct page_map *m, const void *at, size_t n, struct diag *d,
+			       uint64_t *ret_entries);
+bool page_is_own(uint64_t entry);
