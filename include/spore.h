@@ -95,7 +95,8 @@ enum spore_status {
 	SPORE_ERR_KVM_CAP = 63,
 	SPORE_ERR_CPU_FEATURE = 64,
 	SPORE_ERR_HOST_MEMORY = 65,
-	SPORE_ERR_HOST_PACKAGE = 66
+	SPORE_ERR_HOST_PACKAGE = 66,
+	SPORE_ERR_JAIL = 67
 };
 
 /* What can be done about an error. */

@@ -61,7 +61,8 @@ enum err_class {
 	X(KVM_CAP,      63, HOST,    "this host's KVM lacks a capability")             \
 	X(CPU_FEATURE,  64, HOST,    "this host's processor lacks a feature")          \
 	X(HOST_MEMORY,  65, HOST,    "the host cannot provide that much memory")       \
-	X(HOST_PACKAGE, 66, HOST,    "a package is missing on this host")
+	X(HOST_PACKAGE, 66, HOST,    "a package is missing on this host")           \
+	X(JAIL,         67, HOST,    "this host cannot confine a machine")
 
 enum err_code {
 #define X(name, number, class, text) ERR_##name = (number),

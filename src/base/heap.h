@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 
+/* syscalls(control): brk? munmap? (the C library's heap has to grow, or can shrink) */
 static inline void heap_drop(void *pointer_to_pointer)
 {
 	free(*(void **)pointer_to_pointer);

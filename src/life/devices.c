@@ -142,6 +142,13 @@ uint32_t devices_hold(struct devices *v)
 	return in_flight;
 }
 
+err_t devices_confine(struct devices *v, struct diag *d)
+{
+	for (uint32_t i = 0; i < v->n; i++)
+		TRY(virtio_confine(v->parked[i], d));
+	return OK;
+}
+
 void devices_release(struct devices *v)
 {
 	if (!v->held)

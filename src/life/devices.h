@@ -53,6 +53,8 @@ void devices_free(struct devices *v); /* accepts NULL */
 /* Returns once no device touches guest memory or a disk: how many requests were in flight when it
  * was called. Requests not yet taken stay in the ring. The vCPUs have stopped. */
 uint32_t devices_hold(struct devices *v);
+/* Held only: the devices' threads take their filters, and end with the process. */
+must_check err_t devices_confine(struct devices *v, struct diag *d);
 /* Goes on: every queue is looked at once, every pending interrupt raised again. */
 void devices_release(struct devices *v);
 

@@ -45,6 +45,14 @@ err_t shell_make(const struct zygote *like, struct diag *d, vm_shell **ret_shell
 	return OK;
 }
 
+err_t shell_confine(vm_shell *s, struct diag *d)
+{
+	struct vm *vm = vm_of_shell(s);
+
+	TRY(vcpus_confine(vm->vcpus, vcpus_park(vm->vcpus), d));
+	return devices_confine(vm->devices, d);
+}
+
 static err_t shapes_fit(const struct shape *have, const struct shape *want, struct diag *d)
 {
 	if (have->vcpus != want->vcpus)

@@ -9,6 +9,11 @@
 
 /* For zygotes like this one. */
 must_check err_t shell_make(const struct zygote *like, struct diag *d, vm_shell **ret_shell);
+/* The threads of its vCPUs and devices take their filters; the caller takes its own afterwards
+ * (machine/jail/filter.h). Neither it nor what it becomes is freed from then on: it ends with the
+ * process. */
+/* syscalls(control): exit_group */
+must_check err_t shell_confine(vm_shell *s, struct diag *d);
 /* Is the zygote's durable layout the shell's? ERR_TOPOLOGY or ERR_CPU_FEATURE naming the first thing
  * that differs: vCPUs, RAM, a device, CPUID, TSC frequency. */
 must_check err_t shell_fits(const vm_shell *s, const struct zygote *z, struct diag *d);

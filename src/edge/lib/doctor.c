@@ -4,6 +4,7 @@
 
 #include "edge/lib/error.h"
 #include "edge/lib/json_read.h"
+#include "machine/jail/jail.h"
 #include "machine/kvm/host.h"
 
 static const char *level_word(enum host_level l)
@@ -35,6 +36,7 @@ int spore_doctor(char **ret_json, struct spore_error *err)
 	char *text;
 
 	host_probe(&report);
+	jail_host_report(&report);
 	for (uint32_t i = 0; i < report.n; i++) {
 		const struct host_row *r = &report.rows[i];
 

@@ -219,6 +219,7 @@ err_t disk_write(struct disk *k, foff_t at, const struct iovec *iov, size_t n_io
 	unreachable_by_type();
 }
 
+/* syscalls(device): fdatasync */
 /* A private layer ends with its machine, so there is nothing to keep it from. */
 err_t disk_flush(struct disk *k)
 {

@@ -37,6 +37,7 @@ enum disk_mode disk_base_mode(const struct disk_base *b)
 	return b->as->mode;
 }
 
+/* syscalls(control): fcntl=F_DUPFD_CLOEXEC */
 /* The same base and frozen layers; the lock belongs to the open file, which both have. */
 static err_t share(const struct disk *k, enum disk_mode mode, struct diag *d, struct disk **ret)
 {

@@ -64,6 +64,7 @@ err_t layer_file_new(const char *dir, struct diag *d, fd_t *ret)
 	return OK;
 }
 
+/* syscalls(control): ftruncate */
 err_t layer_new(fd_t *file, uint64_t capacity, uint32_t cluster, struct diag *d, struct layer **ret)
 {
 	if (ftruncate(file->raw, (off_t)capacity) != 0)

@@ -59,6 +59,7 @@ static err_t file_move(int fd, uint64_t at, struct io *io, uint64_t len,
 	return OK;
 }
 
+/* syscalls(device): preadv pwritev */
 err_t file_read(int fd, uint64_t at, struct io *io, uint64_t len)
 {
 	return file_move(fd, at, io, len, preadv);
@@ -81,6 +82,7 @@ static bool cannot(int err)
 	return err == EOPNOTSUPP || err == ENOSYS || err == EINVAL || err == ENODEV;
 }
 
+/* syscalls(device): fallocate */
 /* False: this file cannot do that. */
 static err_t file_allocate(int fd, int mode, uint64_t at, uint64_t len, bool *ret_done)
 {

@@ -10,6 +10,7 @@
 
 struct irq_line { int fd; }; /* borrowed; non-blocking */
 
+/* syscalls(vcpu, device, control): write */
 /* Any thread. The only way for the write to fail is a counter that nobody has read yet: then the
  * interrupt is already on its way. */
 static inline void irq_raise(struct irq_line l)

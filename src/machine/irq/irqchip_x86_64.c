@@ -110,6 +110,7 @@ static err_t load_pit(int vm, const struct irqchip_x86_64 *from, struct diag *d)
 	return kvm_call(vm, KVM_SET_PIT2, &pit, "KVM_SET_PIT2", d, NULL);
 }
 
+/* syscalls(control): clock_gettime? (where the vDSO has no clock: a TSC that cannot be trusted) */
 static uint64_t now_ns(clockid_t id)
 {
 	struct timespec t;
@@ -129,6 +130,7 @@ static err_t save_clock(int vm, struct clock_x86_64 *to, struct diag *d)
 	return OK;
 }
 
+/* syscalls(control): ioctl=KVM_GET_PIT2 ioctl=KVM_GET_CLOCK ioctl=KVM_GET_IRQCHIP */
 err_t irqchip_save(int vm, struct quiesced q, struct diag *d, struct irqchip_x86_64 *ret_chip,
 		   struct clock_x86_64 *ret_clock)
 {
@@ -140,6 +142,7 @@ err_t irqchip_save(int vm, struct quiesced q, struct diag *d, struct irqchip_x86
 	return save_ioapic(vm, &ret_chip->ioapic, d);
 }
 
+/* syscalls(control): ioctl=KVM_SET_PIT2 ioctl=KVM_SET_IRQCHIP */
 err_t irqchip_load(int vm, const struct irqchip_x86_64 *s, struct diag *d)
 {
 	TRY(load_pit(vm, s, d));
@@ -148,6 +151,7 @@ err_t irqchip_load(int vm, const struct irqchip_x86_64 *s, struct diag *d)
 	return load_ioapic(vm, &s->ioapic, d);
 }
 
+/* syscalls(control): ioctl=KVM_SET_CLOCK */
 err_t clock_load(int vm, const struct clock_x86_64 *s, uint64_t later_ns, struct diag *d)
 {
 	/* No flags: KVM_CLOCK_REALTIME would add the time spent frozen. */

@@ -39,6 +39,18 @@ static void set(char *to, size_t cap, const char *fmt, ...)
 #define VALUE(row, ...) set((row)->value, sizeof (row)->value, __VA_ARGS__)
 #define ADVICE(row, ...) set((row)->advice, sizeof (row)->advice, __VA_ARGS__)
 
+void host_row_add(struct host_report *io_report, const char *name, enum host_level level,
+		  const char *advice, const char *value_fmt, ...)
+{
+	struct host_row *row = row_add(io_report, name, level);
+	va_list args;
+
+	va_start(args, value_fmt);
+	(void)vsnprintf(row->value, sizeof row->value, value_fmt, args);
+	va_end(args);
+	ADVICE(row, "%s", advice);
+}
+
 /* The first word of a small file, or "". */
 static void read_word(const char *path, char *to, size_t cap)
 {

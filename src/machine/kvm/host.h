@@ -14,6 +14,8 @@
  *   nx-huge-pages     /sys/module/kvm/parameters/nx_huge_pages slows VM creation unless "never"
  *   cgroup-favordynmods  cgroup2 mount option: without it, moving KVM's worker waits for RCU
  *   memory            RAM that is free, and whether overcommit would refuse a large machine
+ * and, of machine/jail/jail.h, what a worker could be confined by:
+ *   jail-WORD         one per wall: jail-userns ... jail-seccomp
  * Any thread. */
 #pragma once
 
@@ -46,3 +48,7 @@ struct host_report {
 enum host_kvm host_kvm_kind(void);
 
 void host_probe(struct host_report *ret_report);
+
+/* One more row; a report that is full loses it. `advice` may be "". */
+void host_row_add(struct host_report *io_report, const char *name, enum host_level level,
+		  const char *advice, const char *value_fmt, ...) printf_like(5, 6);

@@ -269,6 +269,7 @@ err_t ram_base_read(const struct ram_base *b, bytes_t offset, uint8_t *to, size_
 	return OK;
 }
 
+/* syscalls(control): mmap */
 err_t ram_base_map(const struct ram_base *b, void *at, struct diag *d)
 {
 	for (uint32_t i = 0; i < b->pieces.n; i++) {

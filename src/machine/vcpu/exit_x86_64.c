@@ -49,6 +49,7 @@ static enum exit_kind system_event(const struct kvm_run *run)
 	}
 }
 
+/* syscalls(vcpu): ioctl=KVM_RUN */
 void vcpu_enter(const struct kvm_vcpu *v, struct vcpu_exit *ret)
 {
 	struct kvm_run *run = v->run.base;

@@ -425,6 +425,7 @@ static err_t tsc_offset(const struct kvm_vcpu *v, unsigned long call, uint64_t *
 	return kvm_call(v->fd.raw, call, &attr, "KVM_VCPU_TSC_OFFSET", d, NULL);
 }
 
+/* syscalls(control): ioctl=KVM_GET_DEVICE_ATTR ioctl=KVM_GET_MSRS */
 /* A guest TSC is host TSC (scaled, where it is) plus the offset, so one reading on one vCPU gives
  * the scaled host TSC, and nothing here needs to know the ratio. */
 err_t tsc_base(const struct kvm_vcpu *any, struct diag *d, uint64_t *ret_now)
@@ -485,6 +486,11 @@ static err_t save_tsc(const struct kvm_vcpu *v, uint64_t tsc_now, struct vcpu_x8
 	return OK;
 }
 
+/* syscalls(control): ioctl=KVM_GET_REGS ioctl=KVM_GET_SREGS ioctl=KVM_GET_XCRS
+ * ioctl=KVM_GET_DEBUGREGS ioctl=KVM_GET_VCPU_EVENTS ioctl=KVM_GET_MSRS ioctl=KVM_GET_TSC_KHZ
+ * ioctl=KVM_GET_MP_STATE ioctl=KVM_GET_LAPIC */
+/* syscalls(control): ioctl=KVM_GET_XSAVE? ioctl=KVM_GET_XSAVE2? (one of them: how large this host's
+ * state is decides) */
 err_t vcpu_save(const struct kvm_vcpu *v, struct quiesced q, const struct vcpu_host *h,
 		const struct cpuid *given, vcpu_id id, uint64_t tsc_now, struct diag *d,
 		struct vcpu_x86_64 *ret)
@@ -541,6 +547,8 @@ err_t vcpu_shape(const struct kvm_vcpu *v, const struct vcpu_x86_64 *s, const st
 			"KVM_SET_TSC_KHZ", d, NULL);
 }
 
+/* syscalls(control): ioctl=KVM_SET_REGS ioctl=KVM_SET_SREGS ioctl=KVM_SET_XSAVE ioctl=KVM_SET_XCRS
+ * ioctl=KVM_SET_DEBUGREGS ioctl=KVM_SET_MP_STATE */
 err_t vcpu_load(const struct kvm_vcpu *v, const struct vcpu_x86_64 *s, struct diag *d)
 {
 	struct kvm_mp_state mp = { .mp_state = s->mp_state };
@@ -556,6 +564,8 @@ err_t vcpu_load(const struct kvm_vcpu *v, const struct vcpu_x86_64 *s, struct di
 	return set_debugregs(v, &s->debugregs, d);
 }
 
+/* syscalls(control): ioctl=KVM_SET_DEVICE_ATTR ioctl=KVM_SET_LAPIC ioctl=KVM_SET_MSRS
+ * ioctl=KVM_SET_VCPU_EVENTS */
 err_t vcpu_load_time(const struct kvm_vcpu *v, const struct vcpu_x86_64 *s, uint64_t tsc_now,
 		     struct diag *d)
 {
@@ -571,6 +581,7 @@ err_t vcpu_load_time(const struct kvm_vcpu *v, const struct vcpu_x86_64 *s, uint
 	return OK;
 }
 
+/* syscalls(control): ioctl=KVM_KVMCLOCK_CTRL */
 void vcpu_notify_paused(const struct kvm_vcpu *v)
 {
 	/* EINVAL until the guest has enabled its clock page: nothing to tell then. */

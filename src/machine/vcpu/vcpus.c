@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/heap.h"
+#include "machine/jail/filter.h"
 
 struct vcpu {
 	vcpu_id id;
@@ -16,6 +17,8 @@ struct vcpu {
 	pthread_t thread;
 	bool has_thread;
 	bool parked; /* guarded by vcpus.lock */
+	bool confined; /* the same: it has been asked to take its filter, and `refused` says how it went */
+	err_t refused;
 	struct vcpus *all;
 };
 
@@ -27,6 +30,7 @@ struct vcpus {
 	pthread_cond_t changed;
 	enum wanted wanted;
 	bool halted; /* guarded by lock */
+	bool confine; /* the same: every thread is to take its filter */
 	struct exit_handler handler;
 	uint64_t first_entry; /* ns; 0: not yet */
 	uint32_t n;
@@ -38,6 +42,7 @@ static int kick_signal(void)
 	return SIGRTMIN;
 }
 
+/* syscalls(vcpu): rt_sigreturn */
 static void on_kick(int number)
 {
 	(void)number; /* only its delivery matters: it ends KVM_RUN */
@@ -52,6 +57,18 @@ static void install_kick_handler(void)
 		(void)sigaction(kick_signal(), &ours, NULL);
 }
 
+/* Lock held. */
+static void confine_if_asked(struct vcpu *me)
+{
+	if (!me->all->confine || me->confined)
+		return;
+	me->refused = jail_filter_take(JAIL_VCPU, NULL);
+	me->confined = true;
+	pthread_cond_broadcast(&me->all->changed);
+}
+
+/* syscalls(vcpu, device, control): futex=FUTEX_WAKE futex=FUTEX_WAIT_BITSET */
+/* syscalls(vcpu, device, control): futex=FUTEX_WAIT? (a lock that another thread happens to hold) */
 /* Waits until running or going is wanted. True: run. */
 static bool wait_parked(struct vcpu *me)
 {
@@ -61,8 +78,10 @@ static bool wait_parked(struct vcpu *me)
 	pthread_mutex_lock(&v->lock);
 	me->parked = true;
 	pthread_cond_broadcast(&v->changed);
-	while (v->wanted == WANT_PARKED)
+	while (v->wanted == WANT_PARKED) {
+		confine_if_asked(me);
 		pthread_cond_wait(&v->changed, &v->lock);
+	}
 	run = v->wanted == WANT_RUNNING;
 	if (run)
 		me->parked = false;
@@ -89,6 +108,7 @@ static bool still_running(struct vcpus *v)
 	return running;
 }
 
+/* syscalls(vcpu, control): getpid tgkill=SELF rt_sigprocmask */
 static void kick_others(struct vcpus *v, const struct vcpu *except)
 {
 	for (uint32_t i = 0; i < v->n; i++) {
@@ -109,6 +129,7 @@ static void end_all(struct vcpu *me)
 	pthread_mutex_unlock(&v->lock);
 }
 
+/* syscalls(vcpu): clock_gettime? (where the vDSO has no clock: a TSC that cannot be trusted) */
 static void note_first_entry(struct vcpus *v)
 {
 	struct timespec t;
@@ -285,4 +306,29 @@ struct quiesced vcpus_park(struct vcpus *v)
 		pthread_cond_wait(&v->changed, &v->lock);
 	pthread_mutex_unlock(&v->lock);
 	return (struct quiesced){ v };
+}
+
+static bool all_confined(const struct vcpus *v)
+{
+	for (uint32_t i = 0; i < v->n; i++) {
+		if (!v->vcpu[i].confined)
+			return false;
+	}
+	return true;
+}
+
+err_t vcpus_confine(struct vcpus *v, struct quiesced q, struct diag *d)
+{
+	err_t e = OK;
+
+	(void)q;
+	pthread_mutex_lock(&v->lock);
+	v->confine = true;
+	pthread_cond_broadcast(&v->changed);
+	while (!all_confined(v))
+		pthread_cond_wait(&v->changed, &v->lock);
+	for (uint32_t i = 0; i < v->n && !failed(e); i++)
+		e = v->vcpu[i].refused;
+	pthread_mutex_unlock(&v->lock);
+	return failed(e) ? diag_sys(d, e, "seccomp: a vCPU's thread did not take its filter") : OK;
 }

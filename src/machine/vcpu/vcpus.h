@@ -40,3 +40,6 @@ uint64_t vcpus_first_entry(struct vcpus *v);
 /* Returns once every thread is out of the guest and stays out. Idempotent. Never called from a
  * vCPU's own thread. */
 struct quiesced vcpus_park(struct vcpus *v);
+/* Has each thread take the filter of its kind (machine/jail/filter.h). From then on none of them can
+ * end but with its process: nothing of this is freed. */
+must_check err_t vcpus_confine(struct vcpus *v, struct quiesced q, struct diag *d);

@@ -169,6 +169,26 @@ void virtio_unquiesce(struct virtio_parked p)
 		virtio_doorbell(v, i);
 }
 
+err_t virtio_confine(struct virtio_parked p, struct diag *d)
+{
+	struct virtio_dev *v = p.dev;
+	uint64_t one = 1;
+	ssize_t n;
+	err_t e;
+
+	pthread_mutex_lock(&v->lock);
+	v->confine = true;
+	pthread_cond_broadcast(&v->turn);
+	n = write(v->control.raw, &one, sizeof one);
+	(void)n;
+	while (!v->confined)
+		pthread_cond_wait(&v->turn, &v->lock);
+	e = v->refused;
+	pthread_mutex_unlock(&v->lock);
+	return failed(e) ? diag_sys(d, e, "seccomp: the thread of the device in slot %u did not take "
+				    "its filter", v->slot.slot.v) : OK;
+}
+
 const char *virtio_fault(struct virtio_dev *v)
 {
 	const char *fault;

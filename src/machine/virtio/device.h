@@ -81,6 +81,10 @@ void virtio_unquiesce(struct virtio_parked p);
 /* The disk, which nobody uses while the device is parked; NULL for a device that is none. */
 struct disk *virtio_parked_disk(struct virtio_parked p);
 
+/* Has the worker take the filter of its kind (machine/jail/filter.h). From then on it cannot end but
+ * with its process: the device is not freed. */
+must_check err_t virtio_confine(struct virtio_parked p, struct diag *d);
+
 /* What the driver put into the rings and the device has not taken: for tests and --timings. */
 uint32_t virtio_waiting(struct virtio_parked p);
 

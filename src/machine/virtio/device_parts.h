@@ -2,7 +2,8 @@
 /* What a virtio device is made of: shared by the files of this folder and by nobody else.
  *
  * Who may touch what:
- *   - under `lock`: registers, the queues as the driver programs them, holds, parked, stop, busy
+ *   - under `lock`: registers, the queues as the driver programs them, holds, parked, stop, busy,
+ *     confine, confined, refused
  *   - `live` and what the kind keeps for itself: the worker's while `busy`, else the lock holder's
  *   - written before the device is first let go and never again: the rest
  *
@@ -43,11 +44,13 @@ struct virtio_dev {
 	struct virtio_face face;
 
 	pthread_mutex_t lock;
-	pthread_cond_t turn; /* busy, holds or stop changed */
+	pthread_cond_t turn; /* busy, holds, stop, confine or confined changed */
 	struct transport_state regs;
 	struct queue_state queues[SHAPE_QUEUES_MAX]; /* positions are those of `live` */
 	const char *fault;
 	bool parked, busy, stop;
+	bool confine, confined; /* the worker is to take its filter; has tried to, with this result: */
+	err_t refused;
 	atomic_uint holds;
 
 	struct virtq live[SHAPE_QUEUES_MAX]; /* size 0: not in use */
@@ -55,7 +58,7 @@ struct virtio_dev {
 
 	pthread_t thread; /* the worker */
 	bool has_worker;
-	fd_t control; /* ends the worker's wait */
+	fd_t control; /* ends the worker's wait for doorbells */
 };
 
 /* device.c */

@@ -11,6 +11,7 @@ struct rng {
 	uint8_t bytes[RNG_REQUEST_MAX];
 };
 
+/* syscalls(device): getrandom */
 static bool random_fill(uint8_t *bytes, uint32_t n)
 {
 	while (n != 0) {

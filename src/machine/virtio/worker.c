@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "machine/jail/filter.h"
 #include "machine/virtio/device_parts.h"
 #include "machine/virtio/registers.h"
 
@@ -20,6 +21,7 @@ void virtio_doorbell(const struct virtio_dev *v, uint32_t queue)
 	(void)n;
 }
 
+/* syscalls(device): poll restart_syscall */
 static void doorbells_wait(const struct virtio_dev *v)
 {
 	struct pollfd fds[SHAPE_QUEUES_MAX + 1];
@@ -32,6 +34,7 @@ static void doorbells_wait(const struct virtio_dev *v)
 		;
 }
 
+/* syscalls(device): read */
 /* Before the queues are looked at: what rings after this is heard by the next wait. */
 static void doorbells_quiet(const struct virtio_dev *v)
 {
@@ -136,11 +139,28 @@ static void queues_serve(struct virtio_dev *v)
 	}
 }
 
+/* With the lock held. */
+static void confine_if_asked(struct virtio_dev *v)
+{
+	uint64_t rings;
+	ssize_t n;
+
+	if (!v->confine || v->confined)
+		return;
+	n = read(v->control.raw, &rings, sizeof rings);
+	(void)n; /* nothing there: it was woken by somebody else */
+	v->refused = jail_filter_take(JAIL_DEVICE, NULL);
+	v->confined = true;
+	pthread_cond_broadcast(&v->turn);
+}
+
 /* False: the device is being freed. With the lock held, which it gives up while it works. */
 static bool turn_take(struct virtio_dev *v)
 {
-	while (held(v) && !v->stop)
+	while (held(v) && !v->stop) {
+		confine_if_asked(v);
 		pthread_cond_wait(&v->turn, &v->lock);
+	}
 	if (v->stop)
 		return false;
 	doorbells_quiet(v);

@@ -6,6 +6,7 @@
 
 #include "plan/map_x86_64.h"
 
+/* syscalls(control): getrandom */
 err_t vmgenid_renew(const struct gmem *m)
 {
 	uint8_t id[16];

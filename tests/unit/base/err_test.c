@@ -47,6 +47,7 @@ static const struct { enum err_code code; int number; const char *name; } pinned
 	{ ERR_CPU_FEATURE, 64, "CPU_FEATURE" },
 	{ ERR_HOST_MEMORY, 65, "HOST_MEMORY" },
 	{ ERR_HOST_PACKAGE, 66, "HOST_PACKAGE" },
+	{ ERR_JAIL, 67, "JAIL" },
 };
 
 static void numbers_and_names_are_pinned(void **state)

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Processes in jails, for tests: made, made to try something, and what became of them. */
+#pragma once
+
+#include "machine/jail/filter.h"
+#include "machine/jail/jail.h"
+
+enum { JAILED_FILTER = 1, JAILED_NO_ENTER = 2 };
+
+/* What a jailed process does. The number that it returns, below 120, is its exit status. */
+typedef int jailed_job(void *ctx);
+
+/* Options that leave nothing out. */
+struct jail_options jailed_options(void);
+/* Does a job in a jail and waits for its end: a status as waitpid(2) gives. Fails the test when there
+ * is no jail to be had. */
+int jailed_run(const struct jail_options *o, jailed_job *job, void *ctx);
+/* The same, with a thread's filter taken before the job. */
+int jailed_run_filtered(enum jail_thread kind, jailed_job *job, void *ctx);
+/* In a process of an ordinary user, in which asserts fail the test as here. As root that is nobody;
+ * else whoever runs the test. */
+void as_user(void (*job)(void));
+/* Skips the test where this host does not allow jails. */
+void jails_needed(void);
