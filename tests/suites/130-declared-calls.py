@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The declarations of system calls: a wrong one ends the build and is named with its place; what the
-filters allow stays within its bounds."""
+filters allow stays within its bounds; and the check that all of it is used can fail."""
 import json
 import os
 import shlex
@@ -135,7 +135,22 @@ def filters(t):
            '\n'.join(rare))
 
 
+def used(t, place):
+    """The check itself, with a process that takes no filter, and one that takes one."""
+    lines = ['control getppid - 0 ANY 0xa17a17a17a17a17 0',
+             'control ioctl 1 0xffffffff KVM_RUN 0xae80 0',
+             'control sync - 0 ANY 0xa17a17a17a17a17 1']
+    with open(f'{place}/list', 'w') as f:
+        f.write('\n'.join(lines) + '\n')
+    p = subprocess.run([f'{ROOT}/tools/syscalls-used.py', f'{place}/list', 'true'],
+                       capture_output=True, text=True)
+    t.case('a rule that nobody uses is named', p.returncode == 1 and
+           p.stdout.startswith('unused control getppid\nunused control ioctl=KVM_RUN\n') and
+           'sync' not in p.stdout, p.stdout)
+
+
 with Tap() as t, tempfile.TemporaryDirectory() as place:
     declarations(t, place)
     architectures(t, place)
     filters(t)
+    used(t, place)
