@@ -31,7 +31,7 @@ def in_src(p):
 
 
 def in_library(p):
-    return in_src(p) and not p.startswith(('src/edge/cli/', 'src/edge/api/'))
+    return in_src(p) and not p.startswith(('src/edge/cli/', 'src/edge/api/', 'src/edge/worker/'))
 
 
 def casts_to_state(p):

@@ -68,6 +68,7 @@ static const struct choice {
 	{ SYS_tgkill, 0, UINT32_MAX },
 	{ SYS_kill, 0, UINT32_MAX },
 	{ SYS_rt_sigaction, 0, UINT32_MAX },
+	{ SYS_newfstatat, 3, UINT32_MAX }, /* AT_EMPTY_PATH: of a descriptor */
 };
 
 /* Memory never becomes code. */

@@ -14,6 +14,7 @@
 typedef struct { int raw; } fd_t;
 #define FD_NONE ((fd_t){ -1 })
 
+/* syscalls(control): close */
 static inline void fd_drop(fd_t *f)
 {
 	if (f->raw >= 0)

@@ -25,6 +25,8 @@ must_check err_t arch_judge(const struct arch_host *h, const struct image *i, st
 must_check err_t arch_shape(struct vm *vm, const struct image *i, struct diag *d);
 /* Are they? ERR_CPU_FEATURE naming the first difference. */
 must_check err_t arch_fits(const struct vm *vm, const struct image *i, struct diag *d);
+/* Of a shell: does before what every first entry does, and notes what need not be loaded. */
+must_check err_t arch_warm(struct vm *vm, struct diag *d);
 /* Everything that does not count in host time; then, just before the first run, the rest. */
 must_check err_t arch_load(struct vm *vm, const struct image *i, struct diag *d);
 must_check err_t arch_load_time(struct vm *vm, const struct image *i, struct diag *d);
@@ -40,6 +42,9 @@ void arch_state_free(struct arch_state *s);
 /* kind is VCPU (with the vCPU's index), IRQCHIP, CLOCK or INVENTORY. */
 void arch_encode(const struct vm *vm, const struct arch_state *s, struct snap_row_id id,
 		 struct out *o);
+
+/* The same for a machine like that one in which nothing has happened yet. */
+must_check err_t arch_encode_blank(const struct image *like, struct snap_row_id id, struct out *o);
 
 /* An exit that only this architecture has. False: the guest must not be entered again. */
 bool arch_exit(struct vm *vm, const struct vcpu_exit *exit);

@@ -16,6 +16,7 @@
 struct arch_host {
 	struct vcpu_host vcpu;
 	struct cpuid *given; /* one per vCPU: the processor it was given; owned */
+	struct vcpu_fresh *fresh; /* of a shell, one per vCPU; owned; NULL: not known */
 	uint32_t tsc_khz;    /* that the image had which the processors are like */
 };
 
@@ -38,8 +39,10 @@ err_t arch_host_new(int kvm, struct diag *d, struct arch_host **ret_host)
 
 void arch_host_free(struct arch_host *h)
 {
-	if (h != NULL)
+	if (h != NULL) {
 		free(h->given);
+		free(h->fresh);
+	}
 	free(h);
 }
 
@@ -131,10 +134,31 @@ err_t arch_fits(const struct vm *vm, const struct image *i, struct diag *d)
 	return OK;
 }
 
+err_t arch_warm(struct vm *vm, struct diag *d)
+{
+	uint32_t n = vcpus_count(vm->vcpus);
+	owned_heap struct vcpu_fresh *fresh = calloc(n, sizeof *fresh);
+
+	if (fresh == NULL)
+		return FAIL(ERR_NOMEM);
+	vcpus_warm(vm->vcpus, vcpus_park(vm->vcpus));
+	for (uint32_t i = 0; i < n; i++)
+		TRY(vcpu_fresh_read(vcpus_at(vm->vcpus, (vcpu_id){ i }), &vm->host->vcpu, d,
+				    &fresh[i]));
+	vm->host->fresh = take_ptr(fresh);
+	return OK;
+}
+
+static const struct vcpu_fresh *fresh_of(const struct vm *vm, uint32_t n)
+{
+	return vm->host->fresh == NULL ? NULL : &vm->host->fresh[n];
+}
+
 err_t arch_load(struct vm *vm, const struct image *i, struct diag *d)
 {
 	for (uint32_t n = 0; n < vcpus_count(vm->vcpus); n++)
-		TRY(vcpu_load(vcpus_at(vm->vcpus, (vcpu_id){ n }), image_vcpu(i, (vcpu_id){ n }), d));
+		TRY(vcpu_load(vcpus_at(vm->vcpus, (vcpu_id){ n }), image_vcpu(i, (vcpu_id){ n }),
+			      fresh_of(vm, n), d));
 	return OK;
 }
 
@@ -162,7 +186,7 @@ err_t arch_load_time(struct vm *vm, const struct image *i, struct diag *d)
 
 		/* The TSC starts at what was saved: as if it had been read that much earlier. */
 		TRY(vcpu_load_time(vcpus_at(vm->vcpus, (vcpu_id){ n }), s,
-				   tsc_now - tsc_cycles(step, s->tsc_khz), d));
+				   tsc_now - tsc_cycles(step, s->tsc_khz), fresh_of(vm, n), d));
 	}
 	/* The chips last: setting the IOAPIC delivers what is pending in it to the local APICs. */
 	TRY(clock_load(vm->fd.raw, image_clock(i), step, d));
@@ -305,4 +329,35 @@ void arch_encode(const struct vm *vm, const struct arch_state *s, struct snap_ro
 		clock_x86_64_encode(o, &s->clock);
 	else
 		encode_inventory(vm, o);
+}
+
+static err_t encode_blank_vcpu(const struct vcpu_x86_64 *like, struct out *o)
+{
+	owned_heap struct vcpu_x86_64 *v = calloc(1, sizeof *v);
+
+	if (v == NULL)
+		return FAIL(ERR_NOMEM);
+	v->id = like->id;
+	v->tsc_khz = like->tsc_khz;
+	v->xsave_len = like->xsave_len;
+	v->n_cpuid = like->n_cpuid;
+	memcpy(v->cpuid, like->cpuid, like->n_cpuid * sizeof like->cpuid[0]);
+	vcpu_x86_64_encode(o, v);
+	return OK;
+}
+
+err_t arch_encode_blank(const struct image *like, struct snap_row_id id, struct out *o)
+{
+	const struct irqchip_x86_64 chip = { .ioapic.base_address = MAP_IOAPIC };
+	const struct clock_x86_64 clock = { 0 };
+
+	if (id.kind == SECT_VCPU)
+		return encode_blank_vcpu(image_vcpu(like, (vcpu_id){ id.index }), o);
+	if (id.kind == SECT_IRQCHIP)
+		irqchip_x86_64_encode(o, &chip);
+	else if (id.kind == SECT_CLOCK)
+		clock_x86_64_encode(o, &clock);
+	else
+		inventory_encode(o, image_inventory(like));
+	return OK;
 }

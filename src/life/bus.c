@@ -6,6 +6,7 @@
 
 #include "life/arch.h"
 #include "life/devices.h"
+#include "life/phases.h"
 #include "life/vm_internal.h"
 
 #define RAM_CUT "the snapshot file behind the guest's RAM was cut short while it ran"
@@ -43,10 +44,19 @@ static bool mmio(struct vm *vm, const struct vcpu_exit *exit)
 	return true;
 }
 
+static void tell_first_exit(struct vm *vm)
+{
+	vm->exit_told = true;
+	if (vm->options.first_exit != NULL)
+		vm->options.first_exit(vm->options.ctx, vcpus_first_entry(vm->vcpus), clock_ns());
+}
+
 bool vm_on_exit(void *ctx, vcpu_id id, const struct vcpu_exit *exit)
 {
 	struct vm *vm = ctx;
 
+	if (id.v == 0 && !vm->exit_told)
+		tell_first_exit(vm);
 	switch (exit->kind) {
 	case EXIT_NONE:
 		return true;

@@ -57,9 +57,8 @@ static err_t read_devices(struct vm *vm, struct quiesced q, const struct disk_co
 	return OK;
 }
 
-static void encode_topology(const struct vm *vm, struct out *o)
+void topology_encode(struct out *o, const struct topology *t)
 {
-	const struct topology *t = geometry_topology(vm->geo);
 	struct topology_section s = { .vcpus = topology_shape(t)->vcpus, .n = topology_slots(t) };
 
 	for (uint32_t i = 0; i < s.n; i++) {
@@ -87,7 +86,7 @@ static void encode(const struct vm *vm, const struct readings *r, const struct r
 		arch_encode(vm, r->arch, id, o);
 		return;
 	case SECT_TOPOLOGY:
-		encode_topology(vm, o);
+		topology_encode(o, geometry_topology(vm->geo));
 		return;
 	case SECT_CONFIG:
 		machine_note_encode(o, &vm->note);
@@ -125,31 +124,40 @@ static bytes_t sums_size(const struct ram_scan *ram)
 	return BYTES(ram->present * sizeof ram->sums[0]);
 }
 
+err_t capture_add(struct capture *io, struct snap_row_id id, const struct out *bytes,
+		  struct diag *d)
+{
+	if (failed(out_done(bytes)) || bytes->len > sect_kind_max(id.kind).v)
+		return diag_fail(d, FAIL(ERR_INTERNAL), "the %s section is too large",
+				 sect_kind_word(id.kind));
+	io->rows[io->n] = (struct snap_row){ .id = id, .size = BYTES(bytes->len),
+					     .crc = crc64(bytes->base, bytes->len) };
+	io->bytes[io->n++] = bytes->base;
+	return OK;
+}
+
 static err_t encode_row(const struct vm *vm, const struct readings *r, const struct ram_scan *ram,
 			struct snap_row_id id, struct diag *d, struct capture *c)
 {
-	struct snap_row *row = &c->rows[c->n];
 	size_t room = room_for(r, ram, id);
+	owned_heap uint8_t *bytes = NULL;
 	struct out o;
 
-	*row = (struct snap_row){ .id = id };
-	c->bytes[c->n] = NULL;
 	if (id.kind == SECT_RAM || id.kind == SECT_RAM_SUMS) {
-		row->size = id.kind == SECT_RAM ? geometry_ram(vm->geo) : sums_size(ram);
-		c->n++;
+		c->bytes[c->n] = NULL;
+		c->rows[c->n++] = (struct snap_row){
+			.id = id,
+			.size = id.kind == SECT_RAM ? geometry_ram(vm->geo) : sums_size(ram),
+		};
 		return OK;
 	}
-	c->bytes[c->n] = malloc(room + 1);
-	if (c->bytes[c->n] == NULL)
+	bytes = malloc(room + 1);
+	if (bytes == NULL)
 		return FAIL(ERR_NOMEM);
-	o = out_of(c->bytes[c->n], room);
-	c->n++;
+	o = out_of(bytes, room);
 	encode(vm, r, ram, id, &o);
-	if (failed(out_done(&o)) || o.len > sect_kind_max(id.kind).v)
-		return diag_fail(d, FAIL(ERR_INTERNAL), "the %s section is too large",
-				 sect_kind_word(id.kind));
-	row->size = BYTES(o.len);
-	row->crc = crc64(o.base, o.len);
+	TRY(capture_add(c, id, &o, d));
+	(void)take_ptr(bytes);
 	return OK;
 }
 
@@ -212,14 +220,13 @@ struct snap_head capture_head(const struct vm *vm, const struct capture *c, byte
 }
 
 
-err_t capture_assemble(const struct vm *vm, struct capture *io, struct diag *d,
-		       struct capture_front *ret)
+err_t capture_assemble(const struct geometry *g, struct snap_head head, struct capture *io,
+		       struct diag *d, struct capture_front *ret)
 {
 	const struct snap_row *last;
-	struct snap_head h;
 	struct out o;
 
-	TRY(geometry_layout(vm->geo, io->rows, io->n, d, &ret->total));
+	TRY(geometry_layout(g, io->rows, io->n, d, &ret->total));
 	last = &io->rows[io->n - 2]; /* the RAM checksums; RAM is the last */
 	assert(last->id.kind == SECT_RAM_SUMS);
 	ret->len = (size_t)last->offset.v;
@@ -229,9 +236,10 @@ err_t capture_assemble(const struct vm *vm, struct capture *io, struct diag *d,
 	for (uint32_t i = 0; i < io->n; i++)
 		if (io->bytes[i] != NULL)
 			memcpy(ret->bytes + io->rows[i].offset.v, io->bytes[i], io->rows[i].size.v);
-	h = capture_head(vm, io, ret->total);
+	head.sections = io->n;
+	head.total = ret->total;
 	o = out_of(ret->bytes, SNAP_HEAD_SIZE + (size_t)io->n * SNAP_ROW_SIZE);
-	snap_head_encode(&o, &h);
+	snap_head_encode(&o, &head);
 	snap_table_encode(&o, io->rows, io->n);
 	TRY(out_done(&o));
 	snap_head_seal(ret->bytes, o.len);

@@ -29,7 +29,12 @@ struct capture_front {
 	size_t len;
 	bytes_t total;
 };
-must_check err_t capture_assemble(const struct vm *vm, struct capture *io, struct diag *d,
-				  struct capture_front *ret);
+must_check err_t capture_assemble(const struct geometry *g, struct snap_head head,
+				  struct capture *io, struct diag *d, struct capture_front *ret);
+/* The topology section of a machine. */
+void topology_encode(struct out *o, const struct topology *t);
+/* Adds a section that is already encoded; the bytes are taken on success. */
+must_check err_t capture_add(struct capture *io, struct snap_row_id id, const struct out *bytes,
+			     struct diag *d);
 struct snap_head capture_head(const struct vm *vm, const struct capture *c, bytes_t total);
 void capture_drop(struct capture *c);

@@ -176,13 +176,18 @@ err_t devices_open_disks(const struct image *i, const char *snapshot_path, struc
 	at.snapshot_dir = dir.raw;
 	for (uint32_t n = 0; n < slots; n++) {
 		const struct device_state *s = image_device(i, (slot_id){ n });
+		struct blk_state shared;
 		struct blk_view view;
 		struct disk *disk;
 		err_t e;
 
 		if (!device_as_blk(s, &view))
 			continue;
-		TRY(disk_reopen(&view.dev->blk, &at, d, &disk));
+		/* Nobody will write it in place, so it need not be held as if. */
+		shared = view.dev->blk;
+		if (shared.mode == DISK_RW)
+			shared.mode = DISK_COW;
+		TRY(disk_reopen(&shared, &at, d, &disk));
 		e = disk_share(disk, d, &ret_bases[n]);
 		if (!failed(e))
 			disk_hand_down(disk, ret_bases[n]);

@@ -20,23 +20,45 @@ static err_t layers_make(struct vm *vm, const struct topology *t, struct diag *d
 	return OK;
 }
 
-static err_t shell(struct vm *vm, const struct image *like, struct diag *d)
+static err_t shell(struct vm *vm, const struct image *like, struct shell_options *o, struct diag *d)
 {
 	struct stopwatch w = stopwatch_start(&vm->times);
+	bool opens = !fd_is_open(o->kvm);
 
+	vm->kvm = fd_take(&o->kvm);
 	TRY(ram_reserve(vm->geo, d, &vm->ram));
+	ram_give_page_map(vm->ram, &o->page_map);
 	TRY(vm_assemble(vm, like, &w, d));
-	return layers_make(vm, geometry_topology(vm->geo), d);
+	TRY(arch_warm(vm, d));
+	return opens ? layers_make(vm, geometry_topology(vm->geo), d) : OK;
 }
 
-err_t shell_make(const struct zygote *like, struct diag *d, vm_shell **ret_shell)
+err_t shell_give_layers(vm_shell *s, const struct zygote *z, fd_t *files, uint32_t n,
+			struct diag *d)
+{
+	struct vm *vm = vm_of_shell(s);
+	uint32_t used = 0;
+
+	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++) {
+		if (z->disks[i] == NULL || disk_base_mode(z->disks[i]) != DISK_COW)
+			continue;
+		if (used == n)
+			return diag_fail(d, FAIL(ERR_MISSING), "a disk has no file for its layer");
+		fd_drop(&vm->layer[i]);
+		vm->layer[i] = fd_take(&files[used++]);
+	}
+	return OK;
+}
+
+err_t shell_make(const struct image *like, struct shell_options *o, struct diag *d,
+		 vm_shell **ret_shell)
 {
 	struct vm_options nobody = { 0 };
 	struct vm *vm;
 	err_t e;
 
-	TRY(vm_alloc(image_geometry(like->image), &nobody, d, &vm));
-	e = shell(vm, like->image, d);
+	TRY(vm_alloc(image_geometry(like), &nobody, d, &vm));
+	e = shell(vm, like, o, d);
 	if (failed(e)) {
 		vm_free(vm);
 		return e;

@@ -4,11 +4,24 @@
  * (parked, their CPUID set), the eventfds of the wake map and the devices' threads. */
 #pragma once
 
+#include "base/own.h"
 #include "life/vm.h"
 #include "life/zygote.h"
 
-/* For zygotes like this one. */
-must_check err_t shell_make(const struct zygote *like, struct diag *d, vm_shell **ret_shell);
+/* What a process that can open nothing later brings with it; both are taken. SHELL_OPENS: they are
+ * opened where they are needed, and so are files for the disks' private layers, now. */
+struct shell_options {
+	fd_t kvm;      /* /dev/kvm */
+	fd_t page_map; /* /proc/self/pagemap */
+};
+#define SHELL_OPENS ((struct shell_options){ FD_NONE, FD_NONE })
+
+/* For zygotes of this durable layout (life/blank.h). */
+must_check err_t shell_make(const struct image *like, struct shell_options *o, struct diag *d,
+			    vm_shell **ret_shell);
+/* Files for private layers, one for each copy-on-write disk of the zygote, in slot order; taken. */
+must_check err_t shell_give_layers(vm_shell *s, const struct zygote *z, fd_t *files, uint32_t n,
+				   struct diag *d);
 /* The threads of its vCPUs and devices take their filters; the caller takes its own afterwards
  * (machine/jail/filter.h). Neither it nor what it becomes is freed from then on: it ends with the
  * process. */

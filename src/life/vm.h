@@ -27,6 +27,9 @@ struct vm_options {
 	/* Called on a vCPU's thread with what the guest wrote to its serial port; NULL: nobody wants
 	 * it. Must not block for long (the guest waits) and must not call back into the machine. */
 	void (*console)(void *ctx, const uint8_t *bytes, size_t n);
+	/* Called once, on the boot processor's thread, when it has come out of the guest for the first
+	 * time, with CLOCK_MONOTONIC of its first entry and of that exit; NULL: nobody wants to know. */
+	void (*first_exit)(void *ctx, uint64_t entered_ns, uint64_t exited_ns);
 	void *ctx;
 };
 

@@ -12,7 +12,8 @@
 
 err_t vm_create(struct vm *vm, struct stopwatch *w, struct diag *d)
 {
-	TRY(kvm_open(d, &vm->kvm));
+	if (!fd_is_open(vm->kvm))
+		TRY(kvm_open(d, &vm->kvm));
 	TRY(arch_host_new(vm->kvm.raw, d, &vm->host));
 	TRY(kvm_vm_create(vm->kvm.raw, d, &vm->fd));
 	stopwatch_lap(w, "VM create");

@@ -13,20 +13,28 @@
 #include "life/state.h"
 #include "life/zygote_parts.h"
 
-err_t zygote_alloc(const struct image *image, struct diag *d, struct zygote **ret)
+err_t zygote_of_front(uint8_t **front, size_t len, bytes_t total, struct diag *d,
+		      struct zygote **ret)
 {
 	struct zygote *z = calloc(1, sizeof *z);
+	err_t e;
 
-	if (z == NULL) {
-		image_free(image);
+	if (z == NULL)
 		return FAIL(ERR_NOMEM);
-	}
 	refs_init(&z->references);
-	z->image = image;
-	if (getrandom(&z->id, sizeof z->id, 0) != sizeof z->id) {
+	pthread_mutex_init(&z->pack_lock, NULL);
+	z->packed = z->unpacked = FD_NONE;
+	e = image_parse(cur_of(*front, len), FOFF(total.v), d, &z->image);
+	if (!failed(e) && getrandom(&z->id, sizeof z->id, 0) != sizeof z->id)
+		e = diag_sys(d, FAIL_SYS(errno), "naming a zygote");
+	if (failed(e)) {
 		zygote_free(z);
-		return diag_sys(d, FAIL_SYS(errno), "naming a zygote");
+		return e;
 	}
+	z->front = *front;
+	z->front_len = len;
+	z->total = total;
+	*front = NULL;
 	*ret = z;
 	return OK;
 }
@@ -42,6 +50,10 @@ void zygote_free(struct zygote *z)
 	if (z == NULL || !refs_drop(&z->references))
 		return;
 	image_free(z->image);
+	free(z->front);
+	fd_drop(&z->packed);
+	fd_drop(&z->unpacked);
+	pthread_mutex_destroy(&z->pack_lock);
 	ram_base_free(z->ram);
 	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++)
 		disk_base_free(z->disks[i]);
@@ -67,7 +79,7 @@ const struct image *zygote_image(const struct zygote *z)
 
 /* The state goes through the judge of files, so that there is one kind of image. RAM and disks are
  * not in it. */
-static err_t image_of(struct vm *vm, struct quiesced q, struct diag *d, const struct image **ret)
+static err_t state_of(struct vm *vm, struct quiesced q, struct diag *d, struct zygote **ret)
 {
 	struct ram_scan nothing = { 0 };
 	struct arch_state *arch = NULL;
@@ -80,9 +92,9 @@ static err_t image_of(struct vm *vm, struct quiesced q, struct diag *d, const st
 	if (!failed(e))
 		e = capture_make(vm, q, arch, &nothing, NULL, d, &c);
 	if (!failed(e))
-		e = capture_assemble(vm, &c, d, &front);
+		e = capture_assemble(vm->geo, capture_head(vm, &c, BYTES(0)), &c, d, &front);
 	if (!failed(e))
-		e = image_parse(cur_of(front.bytes, front.len), FOFF(front.total.v), d, ret);
+		e = zygote_of_front(&front.bytes, front.len, front.total, d, ret);
 	free(front.bytes);
 	capture_drop(&c);
 	ram_scan_drop(&nothing);
@@ -108,8 +120,7 @@ static void hand_down_disks(struct vm *vm, struct quiesced q, struct zygote *z)
 			disk_hand_down(devices_disk(vm->devices, q, i), z->disks[i]);
 }
 
-/* Copies what would make a chain of layers long; nobody else knows the zygote yet. */
-static err_t settle_disks(struct zygote *z, struct diag *d)
+err_t zygote_settle(struct zygote *z, struct diag *d)
 {
 	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++)
 		if (z->disks[i] != NULL)
@@ -118,20 +129,18 @@ static err_t settle_disks(struct zygote *z, struct diag *d)
 }
 
 /* What can fail comes before what cannot be taken back. */
-static err_t freeze(struct vm *vm, struct diag *d, struct zygote **ret)
+static err_t freeze(struct vm *vm, fd_t *layer, struct diag *d, struct zygote **ret)
 {
 	struct quiesced q = vcpus_park(vm->vcpus);
-	const struct image *image;
 	struct zygote *z;
 	err_t e;
 
 	TRY(vm_settle_time(vm, d));
-	TRY(image_of(vm, q, d, &image));
-	TRY(zygote_alloc(image, d, &z));
+	TRY(state_of(vm, q, d, &z));
 	z->parent = vm->parent;
 	e = share_disks(vm, q, z, d);
 	if (!failed(e))
-		e = ram_freeze(vm->ram, q, d, &z->ram);
+		e = ram_freeze(vm->ram, q, layer, d, &z->ram);
 	if (failed(e)) {
 		zygote_free(z);
 		return e;
@@ -141,20 +150,25 @@ static err_t freeze(struct vm *vm, struct diag *d, struct zygote **ret)
 	return OK;
 }
 
-err_t vm_freeze(vm_paused **in, struct diag *d, struct zygote **ret_zygote)
+err_t zygote_take(vm_paused *from, fd_t *layer, struct diag *d, struct zygote **ret_zygote)
 {
-	struct vm *vm = vm_of_paused(*in);
-	enum vm_outcome ended = vm_paused_outcome(*in, d);
-	struct zygote *z;
-	err_t e;
+	enum vm_outcome ended = vm_paused_outcome(from, d);
 
 	if (ended != VM_NONE)
 		return diag_fail(d, FAIL(ERR_STATE), "the machine has ended: %s",
 				 vm_outcome_text(ended));
-	TRY(freeze(vm, d, &z));
+	return freeze(vm_of_paused(from), layer, d, ret_zygote);
+}
+
+err_t vm_freeze(vm_paused **in, struct diag *d, struct zygote **ret_zygote)
+{
+	struct zygote *z;
+	err_t e;
+
+	TRY(zygote_take(*in, NULL, d, &z));
+	vm_paused_free(*in);
 	*in = NULL;
-	vm_free(vm);
-	e = settle_disks(z, d);
+	e = zygote_settle(z, d);
 	if (failed(e)) {
 		zygote_free(z);
 		return e;
@@ -191,14 +205,27 @@ static err_t load_ram(const struct snapshot *s, const struct restore_options *o,
 	return ram_base_of_filled(&memfd, ram, d, ret);
 }
 
+/* Read again and judged again, so that the bytes that are kept are those of the image. */
+static err_t load_state(const struct snapshot *s, struct diag *d, struct zygote **ret)
+{
+	size_t len = (size_t)image_row(s->image, SECT_RAM_SUMS, 0)->offset.v;
+	owned_heap uint8_t *front = malloc(len);
+
+	if (front == NULL)
+		return FAIL(ERR_NOMEM);
+	if (pread(s->fd.raw, front, len, 0) != (ssize_t)len)
+		return diag_fail(d, FAIL(ERR_CHANGED), "was changed while it was being read");
+	return zygote_of_front(&front, len, image_head(s->image)->total, d, ret);
+}
+
 err_t zygote_load(struct snapshot *in, const struct restore_options *o, struct diag *d,
 		  struct zygote **ret_zygote)
 {
 	struct zygote *z;
 	err_t e;
 
-	TRY(zygote_alloc(image_again(in->image), d, &z));
-	e = devices_open_disks(in->image, in->path, d, z->disks);
+	TRY(load_state(in, d, &z));
+	e = devices_open_disks(z->image, in->path, d, z->disks);
 	if (!failed(e))
 		e = load_ram(in, o, d, &z->ram);
 	if (failed(e)) {

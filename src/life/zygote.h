@@ -3,6 +3,7 @@
  * top of. Immutable and counted; any thread. */
 #pragma once
 
+#include "base/own.h"
 #include "flow.h"
 #include "plan/image.h"
 
@@ -16,6 +17,14 @@ enum clock_policy {
 
 struct zygote *zygote_again(struct zygote *z);
 void zygote_free(struct zygote *z); /* one reference; accepts NULL */
+
+/* vm_freeze in its parts, for a machine whose process ends with it, and whose zygote is settled by
+ * another: makes it, the machine being good for nothing afterwards (`layer` as for ram_freeze, of the
+ * size of its RAM); then copies what would make
+ * chains of layers long, before anybody else knows the zygote. */
+must_check err_t zygote_take(vm_paused *from, fd_t *layer, struct diag *d,
+			     struct zygote **ret_zygote);
+must_check err_t zygote_settle(struct zygote *z, struct diag *d);
 
 struct zygote_id zygote_id(const struct zygote *z);
 /* What the machine that was frozen had been spawned from; all zero: it was booted or restored. */

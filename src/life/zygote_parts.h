@@ -2,8 +2,11 @@
 /* What a zygote is made of. Inside life/ only. */
 #pragma once
 
+#include <pthread.h>
+
 #include "base/refs.h"
 #include "life/devices.h"
+#include "life/parcel.h"
 #include "life/zygote.h"
 #include "machine/ram/ram_base.h"
 
@@ -11,9 +14,18 @@ struct zygote {
 	struct refs references;
 	struct zygote_id id, parent;
 	const struct image *image;
+	uint8_t *front;  /* the bytes that the image was judged by; owned */
+	size_t front_len;
+	bytes_t total;   /* of the file that they would begin */
 	struct ram_base *ram;
 	struct disk_base *disks[SHAPE_DEVICES_MAX]; /* by slot */
+
+	pthread_mutex_t pack_lock;
+	fd_t unpacked;              /* the file to pack it into; FD_NONE: one is made */
+	fd_t packed;                /* FD_NONE: nobody has asked yet */
+	struct zygote_files files;  /* once packed */
 };
 
-/* Takes the image and, on success, nothing else: the caller fills in the rest. */
-must_check err_t zygote_alloc(const struct image *image, struct diag *d, struct zygote **ret);
+/* Judges the bytes, which are taken, and has no RAM and disks yet. */
+must_check err_t zygote_of_front(uint8_t **front, size_t len, bytes_t total, struct diag *d,
+				 struct zygote **ret);

@@ -6,25 +6,7 @@
  * source, or are not contiguous in it. Offsets and lengths are whole host pages. */
 #pragma once
 
-#include "base/err.h"
-#include "base/units.h"
-
-enum { RAM_EXTENTS_MAX = 8, RAM_SOURCES_MAX = RAM_EXTENTS_MAX };
-
-/* Numbers below RAM_SOURCES_MAX are files, in the order of their owner's list. */
-enum { RAM_SOURCE_HOLE = UINT32_MAX };
-
-struct ram_extent {
-	bytes_t offset; /* from the start of RAM */
-	bytes_t len;
-	uint32_t source;
-	foff_t at; /* of its first byte, in the source */
-};
-
-struct ram_extents {
-	uint32_t n;
-	struct ram_extent e[RAM_EXTENTS_MAX];
-};
+#include "wire/parcel.h"
 
 /* A piece of RAM that was written since the layer below was frozen. */
 struct ram_run { bytes_t offset, len; };

@@ -209,12 +209,13 @@ static _Noreturn void child(struct zygote *z, const char *disk)
 	const struct identity_disk own = { 0, DISK_RW, disk };
 	const struct identity id = { .n_disks = disk != NULL, .disks = &own };
 	struct vm_options o = { .console = hear, .ctx = &c };
+	struct shell_options opens = SHELL_OPENS;
 	struct diag d = DIAG_INIT;
 	vm_running *running;
 	vm_paused *paused;
 	vm_shell *shell;
 
-	must(shell_make(z, &d, &shell), &d, "shell");
+	must(shell_make(zygote_image(z), &opens, &d, &shell), &d, "shell");
 	must(shell_confine(shell, &d), &d, "confine");
 	if (disk == NULL)
 		must(jail_filter_take(JAIL_CONTROL, &d), &d, "filter");

@@ -20,6 +20,7 @@
 #include "base/own.h"
 #include "base/units.h"
 #include "wire/device_state.h"
+#include "wire/parcel.h"
 
 enum { DISK_SECTOR = 512 };
 
@@ -73,6 +74,15 @@ enum disk_mode disk_base_mode(const struct disk_base *b);
  * read-only disk has no use for it. */
 must_check err_t disk_over(const struct disk_base *b, fd_t *layer, struct diag *d,
 			   struct disk **ret_disk);
+/* For another process: what it is, and its files (the base, then the layers from the lowest), both
+ * borrowed from it but for the maps, which are copied to memory that is the caller's to free. */
+struct disk_files { uint32_t n; int fd[1 + PARCEL_LAYERS_MAX]; };
+must_check err_t disk_base_pack(const struct disk_base *b, struct parcel_disk *ret_disk,
+				uint8_t **ret_maps, struct disk_files *ret_files);
+/* And back; the files are taken from `fds`, as many as the disk has. They may come from a process
+ * that is not trusted: ERR_DISK, ERR_DEVICE when sizes or maps do not fit. */
+must_check err_t disk_base_unpack(const struct parcel_disk *in, fd_t *fds, struct diag *d,
+				  struct disk_base **ret_base);
 /* For a snapshot file: as disk_store_as. */
 must_check err_t disk_base_store_as(struct disk_base *b, int to, const char *name, struct diag *d,
 				    struct blk_state *ret);

@@ -59,46 +59,59 @@ static err_t share(const struct disk *k, enum disk_mode mode, struct diag *d, st
 	return OK;
 }
 
-err_t disk_share(const struct disk *k, struct diag *d, struct disk_base **ret_base)
+const struct disk *disk_base_as(const struct disk_base *b)
+{
+	return b->as;
+}
+
+err_t disk_base_of(struct disk **io, struct disk_base **ret_base)
 {
 	struct disk_base *b = calloc(1, sizeof *b);
-	err_t e;
 
 	if (b == NULL)
 		return FAIL(ERR_NOMEM);
 	refs_init(&b->references);
-	e = share(k, k->mode == DISK_RO ? DISK_RO : DISK_COW, d, &b->as);
-	if (failed(e)) {
-		free(b);
-		return e;
-	}
+	b->as = *io;
+	*io = NULL;
 	*ret_base = b;
 	return OK;
+}
+
+err_t disk_share(const struct disk *k, struct diag *d, struct disk_base **ret_base)
+{
+	struct disk *as;
+	err_t e;
+
+	TRY(share(k, k->mode == DISK_RO ? DISK_RO : DISK_COW, d, &as));
+	e = disk_base_of(&as, ret_base);
+	disk_free(as);
+	return e;
+}
+
+static err_t other_open(struct disk *k, const char *path, bytes_t capacity, struct diag *d)
+{
+	struct file_want w = { AT_FDCWD, false, path, k->mode == DISK_RW };
+
+	TRY(disk_base_file_open(k, &w, d));
+	if (k->capacity == capacity.v)
+		return OK;
+	return diag_fail(d, FAIL(ERR_CHANGED), "%s: holds %" PRIu64 " bytes, the machine's disk has "
+			 "%" PRIu64, path, k->capacity, capacity.v);
 }
 
 err_t disk_base_open(const char *path, enum disk_mode mode, bytes_t capacity, struct diag *d,
 		     struct disk_base **ret_base)
 {
-	struct file_want w = { AT_FDCWD, false, path, mode == DISK_RW };
-	struct disk_base *b = calloc(1, sizeof *b);
-	err_t e;
+	struct disk *as = disk_alloc(mode);
+	err_t e = as == NULL ? FAIL(ERR_NOMEM) : other_open(as, path, capacity, d);
 
-	if (b == NULL)
-		return FAIL(ERR_NOMEM);
-	refs_init(&b->references);
-	b->as = disk_alloc(mode);
-	e = b->as == NULL ? FAIL(ERR_NOMEM) : disk_base_file_open(b->as, &w, d);
-	if (!failed(e) && b->as->capacity != capacity.v)
-		e = diag_fail(d, FAIL(ERR_CHANGED), "%s: holds %" PRIu64 " bytes, the machine's disk "
-			      "has %" PRIu64, path, b->as->capacity, capacity.v);
-	if (failed(e)) {
-		disk_base_free(b);
-		return e;
-	}
-	*ret_base = b;
-	return OK;
+	if (!failed(e))
+		e = disk_base_of(&as, ret_base);
+	disk_free(as);
+	return e;
 }
 
+/* syscalls(control): fcntl=F_OFD_SETLK */
 void disk_hand_down(struct disk *k, struct disk_base *b)
 {
 	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };

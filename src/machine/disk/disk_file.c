@@ -90,6 +90,7 @@ err_t disk_file_open(const struct file_want *w, struct diag *d, fd_t *ret_file, 
 	return OK;
 }
 
+/* syscalls(control): newfstatat=AT_EMPTY_PATH */
 err_t disk_file_identify(int fd, const char *path, uint64_t size, struct diag *d,
 			 struct disk_file *ret)
 {

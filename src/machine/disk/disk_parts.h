@@ -41,6 +41,9 @@ struct disk *disk_alloc(enum disk_mode mode);
 /* Opens the base and keeps its full name, which a snapshot will refer to. */
 struct file_want;
 must_check err_t disk_base_file_open(struct disk *k, const struct file_want *w, struct diag *d);
+/* disk_base.c: what is shared, as a disk; and one without a private layer, taken, to be shared */
+const struct disk *disk_base_as(const struct disk_base *b);
+must_check err_t disk_base_of(struct disk **io, struct disk_base **ret_base);
 /* The private layer, in clusters as those below it. `file` is taken. */
 must_check err_t disk_private_make(struct disk *k, fd_t *file, struct diag *d);
 

@@ -3,13 +3,14 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 
 /* The guard that this thread is in. Read by the handler, so it must be there without a lazy
  * allocation: hence the model. */
 static _Thread_local struct guard *volatile here __attribute__((tls_model("initial-exec")));
 
 static struct sigaction previous;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static atomic_bool installed;
 
 static void pass_on(int sig, siginfo_t *info, void *context)
 {
@@ -57,12 +58,14 @@ void guard_install(void)
 
 	pthread_mutex_lock(&lock);
 	install();
+	atomic_store(&installed, true);
 	pthread_mutex_unlock(&lock);
 }
 
 void guard_arm(struct guard *g, const void *lo, size_t len)
 {
-	(void)pthread_once(&once, guard_install);
+	if (!atomic_load(&installed))
+		guard_install();
 	g->lo = (uintptr_t)lo;
 	g->len = len;
 	here = g;

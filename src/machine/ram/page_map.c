@@ -11,14 +11,18 @@
 #define PAGEMAP_SWAPPED (UINT64_C(1) << 62)
 #define PAGEMAP_FILE    (UINT64_C(1) << 61)
 
-err_t page_map_open(struct diag *d, struct page_map *ret)
+/* syscalls(control): fcntl=F_DUPFD_CLOEXEC */
+err_t page_map_open(const struct ram *r, struct diag *d, struct page_map *ret)
 {
-	ret->file = (fd_t){ open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) };
+	ret->file = (fd_t){ fd_is_open(r->page_map) ?
+			    fcntl(r->page_map.raw, F_DUPFD_CLOEXEC, 0) :
+			    open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) };
 	if (!fd_is_open(ret->file))
 		return diag_sys(d, FAIL_SYS(errno), "opening /proc/self/pagemap");
 	return OK;
 }
 
+/* syscalls(control): pread64 */
 err_t page_map_read(const struct page_map *m, const void *at, size_t n, struct diag *d,
 		    uint64_t *ret_entries)
 {

@@ -3,73 +3,97 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <string.h>
 
 #include "base/heap.h"
 #include "machine/ram/gmem_guard.h"
 #include "machine/ram/ram_parts.h"
 
-static err_t new_at(const struct geometry *g, fd_t *memfd, struct diag *d, struct ram **ret_ram)
+/* `base` is where it will be; the map is set by who maps it. */
+static struct ram *ram_alloc(const struct geometry *g, void *base)
 {
-	bool shared = fd_is_open(*memfd);
-	uint64_t len = geometry_ram(g).v;
 	struct ram *r = calloc(1, sizeof *r);
-	void *base;
 
 	if (r == NULL)
-		return FAIL(ERR_NOMEM);
+		return NULL;
 	guard_install();
-	base = mmap(NULL, len, shared ? PROT_READ | PROT_WRITE : PROT_NONE,
-		    MAP_NORESERVE | (shared ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS), memfd->raw,
-		    0);
-	if (base == MAP_FAILED) {
-		free(r);
-		return diag_sys(d, (err_t){ ERR_HOST_MEMORY, errno },
-				"mapping %" PRIu64 " MiB of guest RAM", len >> 20);
-	}
-	r->map = (map_t){ base, len };
-	r->memfd = fd_take(memfd);
+	r->memfd = r->page_map = FD_NONE;
 	r->blocks = geometry_ram_blocks(g);
 	r->mem.base = base;
 	r->mem.n_regions = geometry_ram_regions(g);
 	for (uint32_t i = 0; i < r->mem.n_regions; i++)
 		r->mem.regions[i] = geometry_ram_region(g, i);
-	*ret_ram = r;
-	return OK;
+	return r;
+}
+
+static err_t no_room(uint64_t len, struct diag *d)
+{
+	return diag_sys(d, (err_t){ ERR_HOST_MEMORY, errno },
+			"mapping %" PRIu64 " MiB of guest RAM", len >> 20);
 }
 
 err_t ram_new(const struct geometry *g, struct diag *d, struct ram **ret_ram)
 {
 	owned_fd memfd = FD_NONE;
+	uint64_t len = geometry_ram(g).v;
+	void *base;
 
 	TRY(ram_memfd_new(geometry_ram(g), d, &memfd));
-	return new_at(g, &memfd, d, ret_ram);
+	base = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, memfd.raw, 0);
+	if (base == MAP_FAILED)
+		return no_room(len, d);
+	*ret_ram = ram_alloc(g, base);
+	if (*ret_ram == NULL) {
+		(void)munmap(base, len);
+		return FAIL(ERR_NOMEM);
+	}
+	(*ret_ram)->map = (map_t){ base, len };
+	(*ret_ram)->memfd = fd_take(&memfd);
+	return OK;
 }
 
 err_t ram_reserve(const struct geometry *g, struct diag *d, struct ram **ret_ram)
 {
-	fd_t none = FD_NONE;
+	owned_map claim = MAP_NONE;
+	uint64_t len = geometry_ram(g).v;
+	void *base = ram_claim(len, &claim);
 
-	return new_at(g, &none, d, ret_ram);
+	if (base == NULL)
+		return no_room(len, d);
+	*ret_ram = ram_alloc(g, base);
+	if (*ret_ram == NULL)
+		return FAIL(ERR_NOMEM);
+	(*ret_ram)->claim = map_take(&claim);
+	return OK;
 }
 
 err_t ram_attach(struct ram *reserved, struct ram_base *base, struct diag *d)
 {
+	uint64_t len = reserved->blocks * RAM_BLOCK;
+
 	assert(!ram_is_shared(reserved) && reserved->base == NULL);
-	if (ram_base_len(base).v != reserved->map.len)
+	if (ram_base_len(base).v != len)
 		return diag_fail(d, FAIL(ERR_SIZE),
-				 "the memory is %" PRIu64 " bytes, the machine's %zu",
-				 ram_base_len(base).v, reserved->map.len);
-	TRY(ram_base_map(base, reserved->map.base, d));
+				 "the memory is %" PRIu64 " bytes, the machine's %" PRIu64,
+				 ram_base_len(base).v, len);
+	TRY(ram_base_map(base, reserved->mem.base, d));
+	reserved->map = (map_t){ reserved->mem.base, len };
 	reserved->base = ram_base_again(base);
 	return OK;
+}
+
+void ram_give_page_map(struct ram *r, fd_t *page_map)
+{
+	fd_drop(&r->page_map);
+	r->page_map = fd_take(page_map);
 }
 
 void ram_free(struct ram *r)
 {
 	if (r == NULL)
 		return;
+	fd_drop(&r->page_map);
 	map_drop(&r->map);
+	map_drop(&r->claim);
 	fd_drop(&r->memfd);
 	ram_base_free(r->base);
 	free(r);
@@ -87,5 +111,5 @@ const struct gmem *ram_gmem(const struct ram *r)
 
 void *ram_host(const struct ram *r, struct ram_region region)
 {
-	return (uint8_t *)r->map.base + region.offset.v;
+	return r->mem.base + region.offset.v;
 }

@@ -23,6 +23,9 @@ must_check err_t ram_reserve(const struct geometry *g, struct diag *d, struct ra
 /* reserved -> private. One more reference to the base. The slots that are registered on the reserved
  * addresses stay as they are; nothing has run on them. After a failure it can only be freed. */
 must_check err_t ram_attach(struct ram *reserved, struct ram_base *base, struct diag *d);
+/* /proc/self/pagemap, for a process that cannot open it when it walks or freezes private memory;
+ * taken. FD_NONE: it can. */
+void ram_give_page_map(struct ram *r, fd_t *page_map);
 void ram_free(struct ram *r); /* accepts NULL */
 
 /* Is the file behind it shorter than it was? Then its pages are gone, whoever touches them. */
@@ -47,6 +50,9 @@ must_check err_t ram_walk(const struct ram *r, struct quiesced q, struct diag *d
 /* The end of a machine's RAM as its own: from now on a base, which others run on. Shared memory is
  * sealed as it is, without a copy; of private memory the machine's own pages are copied into a new
  * layer over what they lie on, and all of it when that is not sealed. The ram is then only freed; on
- * failure it is as it was. */
-must_check err_t ram_freeze(struct ram *r, struct quiesced q, struct diag *d,
+ * failure it is as it was.
+ *
+ * `layer`: the memfd for the new layer (ram_memfd_new), for a process that can make none; taken when
+ * it is needed. NULL: one is made. */
+must_check err_t ram_freeze(struct ram *r, struct quiesced q, fd_t *layer, struct diag *d,
 			    struct ram_base **ret_base);

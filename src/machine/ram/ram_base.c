@@ -84,6 +84,7 @@ err_t ram_base_of_file(int file, foff_t at, bytes_t ram, const struct ram_map *m
 
 /* ---- of memfds ---- */
 
+/* syscalls(control): fcntl=F_GET_SEALS newfstatat=AT_EMPTY_PATH */
 static err_t file_check(int fd, struct diag *d, uint64_t *ret_size)
 {
 	int seals = fcntl(fd, F_GET_SEALS);
@@ -138,6 +139,7 @@ static void has_range(struct ram_base *b, uint64_t from, uint64_t to)
 }
 
 /* Where a piece holds data: by asking for its holes, which fills none of them. */
+/* syscalls(control): lseek */
 static err_t has_piece(struct ram_base *b, const struct ram_extent *e, struct diag *d)
 {
 	int fd = b->files.fd[e->source].raw;
@@ -227,6 +229,7 @@ bool ram_base_has(const struct ram_base *b, uint64_t index)
 }
 
 /* Reads exactly n bytes. A short read means that somebody cut the file. */
+/* syscalls(control): pread64 */
 static err_t read_at(int fd, uint64_t at, uint8_t *to, size_t n, struct diag *d)
 {
 	while (n > 0) {
@@ -270,17 +273,27 @@ err_t ram_base_read(const struct ram_base *b, bytes_t offset, uint8_t *to, size_
 }
 
 /* syscalls(control): mmap */
+/* What was mapped of it before something failed. */
+static void unmap_pieces(const struct ram_base *b, void *at, uint32_t n)
+{
+	if (n > 0)
+		(void)munmap(at, b->pieces.e[n - 1].offset.v + b->pieces.e[n - 1].len.v);
+}
+
 err_t ram_base_map(const struct ram_base *b, void *at, struct diag *d)
 {
 	for (uint32_t i = 0; i < b->pieces.n; i++) {
 		const struct ram_extent *e = &b->pieces.e[i];
 		bool hole = e->source == RAM_SOURCE_HOLE;
-		int flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE | (hole ? MAP_ANONYMOUS : 0);
+		int flags = MAP_PRIVATE | MAP_FIXED_NOREPLACE | MAP_NORESERVE |
+			    (hole ? MAP_ANONYMOUS : 0);
 
 		if (mmap((uint8_t *)at + e->offset.v, e->len.v, PROT_READ | PROT_WRITE, flags,
-			 hole ? -1 : b->files.fd[e->source].raw, (off_t)e->at.v) == MAP_FAILED)
-			return diag_sys(d, (err_t){ ERR_HOST_MEMORY, errno },
-					"mapping %" PRIu64 " MiB of guest RAM", e->len.v >> 20);
+			 hole ? -1 : b->files.fd[e->source].raw, (off_t)e->at.v) != MAP_FAILED)
+			continue;
+		unmap_pieces(b, at, i);
+		return diag_sys(d, (err_t){ ERR_HOST_MEMORY, errno },
+				"mapping %" PRIu64 " MiB of guest RAM", e->len.v >> 20);
 	}
 	return OK;
 }
@@ -300,6 +313,7 @@ err_t ram_memfd_new(bytes_t size, struct diag *d, fd_t *ret)
 	return OK;
 }
 
+/* syscalls(control): fcntl=F_ADD_SEALS */
 err_t ram_memfd_seal(int memfd, struct diag *d)
 {
 	if (fcntl(memfd, F_ADD_SEALS, F_SEAL_WRITE) != 0)

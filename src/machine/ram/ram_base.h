@@ -44,7 +44,7 @@ bool ram_base_has(const struct ram_base *b, uint64_t index);
 /* Reads holes as zeroes, and fills none. ERR_RAM_LOST when the file has been cut. */
 must_check err_t ram_base_read(const struct ram_base *b, bytes_t offset, uint8_t *to, size_t n,
 			       struct diag *d);
-/* Maps all of it over [at, at + length), private. */
+/* Maps all of it at [at, at + length), where nothing is mapped, private. On failure nothing is. */
 must_check err_t ram_base_map(const struct ram_base *b, void *at, struct diag *d);
 
 /* A memfd of that size which nobody can shrink or grow. */

@@ -58,6 +58,7 @@ static err_t data_runs(int memfd, uint64_t end, struct diag *d, struct runs *s)
 /* ---- holes ---- */
 
 /* The first hole of [at, end), empty at the end when there is none. */
+/* syscalls(control): lseek */
 static struct ram_run hole_after(int memfd, uint64_t at, uint64_t end)
 {
 	off_t hole = lseek(memfd, (off_t)at, SEEK_HOLE), data;
@@ -84,6 +85,7 @@ static uint64_t holes_in(int memfd, const struct ram_extent *e)
 
 /* The pieces that are made of the fresh file, if their holes are few: a child that reads one would
  * fill it. Otherwise they are left to that, once for all children. */
+/* syscalls(control): fallocate */
 static err_t holes_fill(int memfd, const struct ram_extents *pieces, uint32_t fresh, struct diag *d)
 {
 	uint64_t sum = 0;
@@ -198,7 +200,7 @@ static err_t own_runs(const struct ram *r, struct diag *d, struct runs *s)
 	struct guard g;
 	err_t e;
 
-	TRY(page_map_open(d, &map));
+	TRY(page_map_open(r, d, &map));
 	if (guard_enter(&g, r->map.base, r->map.len)) {
 		e = diag_fail(d, FAIL(ERR_RAM_LOST),
 			      "the snapshot file behind the guest's RAM was cut short");
@@ -297,6 +299,7 @@ static bool copy_wants(void *ctx, uint64_t index)
 	return false;
 }
 
+/* syscalls(control): pwrite64 */
 static err_t copy_page(const struct copy *c, uint64_t at, const uint8_t *page)
 {
 	for (uint32_t i = 0; i < c->pieces->n; i++) {
@@ -318,6 +321,7 @@ static err_t copy_block(void *ctx, uint64_t index, const uint8_t *bytes, bool in
 }
 
 /* The base's files that are still used and the new one, numbered anew. */
+/* syscalls(control): fcntl=F_DUPFD_CLOEXEC */
 static err_t files_of(const struct ram_base *base, uint32_t fresh, fd_t *memfd,
 		      struct ram_extents *io, struct diag *d, struct ram_files *ret)
 {
@@ -343,7 +347,7 @@ static err_t files_of(const struct ram_base *base, uint32_t fresh, fd_t *memfd,
 	return OK;
 }
 
-static err_t freeze_private(const struct ram *r, struct quiesced q, struct diag *d,
+static err_t freeze_private(const struct ram *r, struct quiesced q, fd_t *layer, struct diag *d,
 			    struct ram_base **ret_base)
 {
 	struct copy c = { .fresh = ram_base_sources(r->base), .d = d };
@@ -353,7 +357,10 @@ static err_t freeze_private(const struct ram *r, struct quiesced q, struct diag 
 	err_t e;
 
 	TRY(plan_private(r, d, &pieces));
-	TRY(ram_memfd_new(BYTES(r->map.len), d, &memfd));
+	if (layer != NULL)
+		memfd = fd_take(layer);
+	else
+		TRY(ram_memfd_new(BYTES(r->map.len), d, &memfd));
 	c.pieces = &pieces;
 	c.memfd = memfd.raw;
 	TRY(ram_walk(r, q, d, (struct ram_visitor){ copy_block, copy_wants, &c }));
@@ -367,11 +374,12 @@ static err_t freeze_private(const struct ram *r, struct quiesced q, struct diag 
 	return e;
 }
 
-err_t ram_freeze(struct ram *r, struct quiesced q, struct diag *d, struct ram_base **ret_base)
+err_t ram_freeze(struct ram *r, struct quiesced q, fd_t *layer, struct diag *d,
+		 struct ram_base **ret_base)
 {
 	if (ram_is_shared(r))
 		return freeze_shared(r, d, ret_base);
-	TRY(freeze_private(r, q, d, ret_base));
+	TRY(freeze_private(r, q, layer, d, ret_base));
 	/* A page that went with the file it lay on looks like one that was never written. */
 	if (!ram_is_cut(r))
 		return OK;

@@ -13,6 +13,8 @@ struct ram {
 	fd_t memfd;            /* shared: the memory; else FD_NONE */
 	struct ram_base *base; /* private: what lies below; else NULL; a reference */
 	uint64_t blocks;
+	map_t claim;           /* what keeps the addresses of reserved RAM ours */
+	fd_t page_map;         /* FD_NONE: opened when it is needed */
 };
 
 static inline bool ram_is_shared(const struct ram *r)
@@ -20,11 +22,15 @@ static inline bool ram_is_shared(const struct ram *r)
 	return fd_is_open(r->memfd);
 }
 
+/* ram_claim.c: addresses for that much memory, where nothing is mapped but the page *ret_claim. NULL:
+ * there are none. */
+void *ram_claim(uint64_t len, map_t *ret_claim);
+
 /* page_map.c: which pages of a private mapping are the process's own */
 
 enum { PAGE_MAP_BATCH = 512 }; /* pages asked about at once */
 struct page_map { fd_t file; };
-must_check err_t page_map_open(struct diag *d, struct page_map *ret);
+must_check err_t page_map_open(const struct ram *r, struct diag *d, struct page_map *ret);
 /* One entry per page from `at`; n is at most PAGE_MAP_BATCH. */
 must_check err_t page_map_read(const struct page_map *m, const void *at, size_t n, struct diag *d,
 			       uint64_t *ret_entries);

@@ -107,7 +107,7 @@ static err_t walk_private(const struct ram *r, struct diag *d, const struct ram_
 	struct page_map map;
 	err_t e = OK;
 
-	TRY(page_map_open(d, &map));
+	TRY(page_map_open(r, d, &map));
 	for (uint64_t b = 0; b < r->blocks && !failed(e);) {
 		uint64_t left = (r->blocks - b) * PAGES_PER_BLOCK;
 		size_t n = left < PAGE_MAP_BATCH ? (size_t)left : PAGE_MAP_BATCH;

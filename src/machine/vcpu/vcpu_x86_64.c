@@ -361,15 +361,24 @@ static err_t get_msrs(const struct kvm_vcpu *v, const struct msr_list *l, struct
 }
 
 /* Sets those of `from` that `pick` chooses. */
+/* Both lists ascend, and are mostly the same one. */
+static bool msr_is_fresh(const struct vcpu_fresh *fresh, const struct x86_msr *m)
+{
+	for (uint32_t i = 0; fresh != NULL && i < fresh->n_msrs; i++)
+		if (fresh->msrs[i].index == m->index)
+			return fresh->msrs[i].value == m->value;
+	return false;
+}
+
 static err_t set_msrs(const struct kvm_vcpu *v, const struct vcpu_x86_64 *from,
-		      bool (*pick)(uint32_t index), struct diag *d)
+		      bool (*pick)(uint32_t index), const struct vcpu_fresh *fresh, struct diag *d)
 {
 	union msr_batch b;
 	uint32_t n = 0;
 	int done;
 
 	for (uint32_t i = 0; i < from->n_msrs; i++) {
-		if (pick(from->msrs[i].index))
+		if (pick(from->msrs[i].index) && !msr_is_fresh(fresh, &from->msrs[i]))
 			b.head.entries[n++] = (struct kvm_msr_entry){ .index = from->msrs[i].index,
 								 .data = from->msrs[i].value };
 	}
@@ -547,37 +556,86 @@ err_t vcpu_shape(const struct kvm_vcpu *v, const struct vcpu_x86_64 *s, const st
 			"KVM_SET_TSC_KHZ", d, NULL);
 }
 
+err_t vcpu_fresh_read(const struct kvm_vcpu *v, const struct vcpu_host *h, struct diag *d,
+		      struct vcpu_fresh *ret)
+{
+	owned_heap struct vcpu_x86_64 *s = calloc(1, sizeof *s);
+	struct kvm_mp_state mp;
+
+	if (s == NULL)
+		return FAIL(ERR_NOMEM);
+	TRY(kvm_call(v->fd.raw, KVM_GET_MP_STATE, &mp, "KVM_GET_MP_STATE", d, NULL));
+	TRY(get_xcrs(v, s, d));
+	TRY(get_debugregs(v, &s->debugregs, d));
+	TRY(get_msrs(v, &h->msrs, s, d));
+	ret->mp_state = mp.mp_state;
+	ret->n_xcrs = s->n_xcrs;
+	memcpy(ret->xcrs, s->xcrs, sizeof ret->xcrs);
+	ret->debugregs = s->debugregs;
+	ret->n_msrs = s->n_msrs;
+	memcpy(ret->msrs, s->msrs, s->n_msrs * sizeof s->msrs[0]);
+	return OK;
+}
+
+static bool xcrs_are_fresh(const struct vcpu_fresh *fresh, const struct vcpu_x86_64 *s)
+{
+	if (fresh == NULL || fresh->n_xcrs != s->n_xcrs)
+		return false;
+	for (uint32_t i = 0; i < s->n_xcrs; i++)
+		if (fresh->xcrs[i].index != s->xcrs[i].index ||
+		    fresh->xcrs[i].value != s->xcrs[i].value)
+			return false;
+	return true;
+}
+
 /* syscalls(control): ioctl=KVM_SET_REGS ioctl=KVM_SET_SREGS ioctl=KVM_SET_XSAVE ioctl=KVM_SET_XCRS
  * ioctl=KVM_SET_DEBUGREGS ioctl=KVM_SET_MP_STATE */
-err_t vcpu_load(const struct kvm_vcpu *v, const struct vcpu_x86_64 *s, struct diag *d)
+err_t vcpu_load(const struct kvm_vcpu *v, const struct vcpu_x86_64 *s,
+		const struct vcpu_fresh *fresh, struct diag *d)
 {
 	struct kvm_mp_state mp = { .mp_state = s->mp_state };
 
-	TRY(kvm_call(v->fd.raw, KVM_SET_MP_STATE, &mp, "KVM_SET_MP_STATE", d, NULL));
+	if (fresh == NULL || fresh->mp_state != s->mp_state)
+		TRY(kvm_call(v->fd.raw, KVM_SET_MP_STATE, &mp, "KVM_SET_MP_STATE", d, NULL));
 	TRY(set_regs(v, &s->regs, d));
 	TRY(set_sregs(v, &s->sregs, d));
 	/* KVM_SET_XSAVE reads as much as KVM_CAP_XSAVE2 reported; vcpu_judge made sure that it is
 	 * there. */
 	TRY(kvm_call(v->fd.raw, KVM_SET_XSAVE, (void *)(uintptr_t)s->xsave, "KVM_SET_XSAVE", d,
 		     NULL));
-	TRY(set_xcrs(v, s, d));
+	if (!xcrs_are_fresh(fresh, s))
+		TRY(set_xcrs(v, s, d));
+	if (fresh != NULL && memcmp(&fresh->debugregs, &s->debugregs, sizeof s->debugregs) == 0)
+		return OK;
 	return set_debugregs(v, &s->debugregs, d);
+}
+
+/* Documentation/virt/kvm/x86/msr.rst: MSR_KVM_SYSTEM_TIME_NEW, bit 0 says that it is in use; and its
+ * older number. */
+static bool has_kvmclock(const struct vcpu_x86_64 *s)
+{
+	for (uint32_t i = 0; i < s->n_msrs; i++)
+		if ((s->msrs[i].index == 0x4b564d01 || s->msrs[i].index == 0x12) &&
+		    (s->msrs[i].value & 1) != 0)
+			return true;
+	return false;
 }
 
 /* syscalls(control): ioctl=KVM_SET_DEVICE_ATTR ioctl=KVM_SET_LAPIC ioctl=KVM_SET_MSRS
  * ioctl=KVM_SET_VCPU_EVENTS */
 err_t vcpu_load_time(const struct kvm_vcpu *v, const struct vcpu_x86_64 *s, uint64_t tsc_now,
-		     struct diag *d)
+		     const struct vcpu_fresh *fresh, struct diag *d)
 {
 	uint64_t offset = s->guest_tsc - tsc_now;
 
 	TRY(tsc_offset(v, KVM_SET_DEVICE_ATTR, &offset, d));
 	TRY(kvm_call(v->fd.raw, KVM_SET_LAPIC, (void *)(uintptr_t)s->lapic, "KVM_SET_LAPIC", d,
 		     NULL));
-	TRY(set_msrs(v, s, is_not_deadline, d));
-	TRY(set_msrs(v, s, is_deadline, d));
+	TRY(set_msrs(v, s, is_not_deadline, fresh, d));
+	TRY(set_msrs(v, s, is_deadline, fresh, d));
 	TRY(set_events(v, &s->events, d));
-	vcpu_notify_paused(v);
+	if (has_kvmclock(s))
+		vcpu_notify_paused(v);
 	return OK;
 }
 

@@ -48,13 +48,26 @@ must_check err_t vcpu_judge(const struct vcpu_x86_64 *s, const struct vcpu_host 
 /* Makes a fresh vCPU the same kind of processor: what cannot be changed once it has run. */
 must_check err_t vcpu_shape(const struct kvm_vcpu *v, const struct vcpu_x86_64 *s,
 			    const struct vcpu_host *h, struct diag *d);
-/* Then its registers: everything that does not count in host time. */
-must_check err_t vcpu_load(const struct kvm_vcpu *v, const struct vcpu_x86_64 *s, struct diag *d);
+/* What one that was shaped and has run nothing holds already: what is equal need not be set, and on
+ * some hosts each call costs microseconds. */
+struct vcpu_fresh {
+	uint32_t mp_state;
+	uint32_t n_xcrs;
+	struct x86_xcr xcrs[X86_XCRS_MAX];
+	struct x86_debugregs debugregs;
+	uint32_t n_msrs;
+	struct x86_msr msrs[X86_MSRS_MAX];
+};
+must_check err_t vcpu_fresh_read(const struct kvm_vcpu *v, const struct vcpu_host *h,
+				 struct diag *d, struct vcpu_fresh *ret);
+/* Then its registers: everything that does not count in host time. `fresh` may be NULL: all is set. */
+must_check err_t vcpu_load(const struct kvm_vcpu *v, const struct vcpu_x86_64 *s,
+			   const struct vcpu_fresh *fresh, struct diag *d);
 
 /* The rest, once the irqchip, PIT and clock are there and just before the first run: TSC offset,
  * local APIC with its timer, MSRs that depend on both, TSC_DEADLINE, events, and the notice to
  * the guest's watchdog that it was stopped. */
 must_check err_t vcpu_load_time(const struct kvm_vcpu *v, const struct vcpu_x86_64 *s,
-				uint64_t tsc_now, struct diag *d);
+				uint64_t tsc_now, const struct vcpu_fresh *fresh, struct diag *d);
 /* Tells the guest's soft-lockup watchdog that it was paused. */
 void vcpu_notify_paused(const struct kvm_vcpu *v);

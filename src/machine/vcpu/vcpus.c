@@ -17,8 +17,8 @@ struct vcpu {
 	pthread_t thread;
 	bool has_thread;
 	bool parked; /* guarded by vcpus.lock */
-	bool confined; /* the same: it has been asked to take its filter, and `refused` says how it went */
-	err_t refused;
+	bool ran;      /* the same: the errand, and `result` is what came of it */
+	err_t result;
 	struct vcpus *all;
 };
 
@@ -30,7 +30,7 @@ struct vcpus {
 	pthread_cond_t changed;
 	enum wanted wanted;
 	bool halted; /* guarded by lock */
-	bool confine; /* the same: every thread is to take its filter */
+	vcpu_errand *errand; /* the same: what every parked thread is to do; NULL: nothing */
 	struct exit_handler handler;
 	uint64_t first_entry; /* ns; 0: not yet */
 	uint32_t n;
@@ -58,12 +58,12 @@ static void install_kick_handler(void)
 }
 
 /* Lock held. */
-static void confine_if_asked(struct vcpu *me)
+static void run_errand(struct vcpu *me)
 {
-	if (!me->all->confine || me->confined)
+	if (me->all->errand == NULL || me->ran)
 		return;
-	me->refused = jail_filter_take(JAIL_VCPU, NULL);
-	me->confined = true;
+	me->result = me->all->errand(&me->kvm, me->id);
+	me->ran = true;
 	pthread_cond_broadcast(&me->all->changed);
 }
 
@@ -79,7 +79,7 @@ static bool wait_parked(struct vcpu *me)
 	me->parked = true;
 	pthread_cond_broadcast(&v->changed);
 	while (v->wanted == WANT_PARKED) {
-		confine_if_asked(me);
+		run_errand(me);
 		pthread_cond_wait(&v->changed, &v->lock);
 	}
 	run = v->wanted == WANT_RUNNING;
@@ -308,27 +308,61 @@ struct quiesced vcpus_park(struct vcpus *v)
 	return (struct quiesced){ v };
 }
 
-static bool all_confined(const struct vcpus *v)
+static bool all_ran(const struct vcpus *v)
 {
 	for (uint32_t i = 0; i < v->n; i++) {
-		if (!v->vcpu[i].confined)
+		if (!v->vcpu[i].ran)
 			return false;
 	}
 	return true;
 }
 
-err_t vcpus_confine(struct vcpus *v, struct quiesced q, struct diag *d)
+err_t vcpus_each(struct vcpus *v, struct quiesced q, vcpu_errand *errand)
 {
 	err_t e = OK;
 
 	(void)q;
 	pthread_mutex_lock(&v->lock);
-	v->confine = true;
+	for (uint32_t i = 0; i < v->n; i++)
+		v->vcpu[i].ran = false;
+	v->errand = errand;
 	pthread_cond_broadcast(&v->changed);
-	while (!all_confined(v))
+	while (!all_ran(v))
 		pthread_cond_wait(&v->changed, &v->lock);
+	v->errand = NULL;
 	for (uint32_t i = 0; i < v->n && !failed(e); i++)
-		e = v->vcpu[i].refused;
+		e = v->vcpu[i].result;
 	pthread_mutex_unlock(&v->lock);
+	return e;
+}
+
+static err_t take_filter(const struct kvm_vcpu *v, vcpu_id id)
+{
+	(void)v;
+	(void)id;
+	return jail_filter_take(JAIL_VCPU, NULL);
+}
+
+err_t vcpus_confine(struct vcpus *v, struct quiesced q, struct diag *d)
+{
+	err_t e = vcpus_each(v, q, take_filter);
+
 	return failed(e) ? diag_sys(d, e, "seccomp: a vCPU's thread did not take its filter") : OK;
+}
+
+/* The boot processor begins at its reset vector, where a shell has no memory, and comes out at once
+ * because that cannot be emulated. The others wait to be started, so they only look in. */
+static err_t enter_once(const struct kvm_vcpu *v, vcpu_id id)
+{
+	struct vcpu_exit exit;
+
+	vcpu_set_immediate_exit(v, id.v != 0);
+	vcpu_enter(v, &exit);
+	vcpu_set_immediate_exit(v, true);
+	return OK;
+}
+
+void vcpus_warm(struct vcpus *v, struct quiesced q)
+{
+	ignore(vcpus_each(v, q, enter_once));
 }

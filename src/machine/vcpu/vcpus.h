@@ -40,6 +40,12 @@ uint64_t vcpus_first_entry(struct vcpus *v);
 /* Returns once every thread is out of the guest and stays out. Idempotent. Never called from a
  * vCPU's own thread. */
 struct quiesced vcpus_park(struct vcpus *v);
+/* Done by each vCPU's own thread while it is parked; returns the first failure. */
+typedef err_t vcpu_errand(const struct kvm_vcpu *v, vcpu_id id);
+must_check err_t vcpus_each(struct vcpus *v, struct quiesced q, vcpu_errand *errand);
+/* Enters the guest of a machine without memory once, for what KVM makes at the first entry alone.
+ * Only before anything is loaded. */
+void vcpus_warm(struct vcpus *v, struct quiesced q);
 /* Has each thread take the filter of its kind (machine/jail/filter.h). From then on none of them can
  * end but with its process: nothing of this is freed. */
 must_check err_t vcpus_confine(struct vcpus *v, struct quiesced q, struct diag *d);

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A zygote between processes: bytes in a sealed memfd, and its files (wire/parcel.h has their order).
+ * Nothing is copied but its state. */
+#pragma once
+
+#include "base/own.h"
+#include "life/zygote.h"
+
+/* Fewer than one message can carry (SCM_MAX_FD is 253). */
+enum { ZYGOTE_FILES_MAX = 240 };
+
+struct zygote_files {
+	uint32_t n;
+	int fd[ZYGOTE_FILES_MAX]; /* borrowed from the zygote; the first is the bytes */
+};
+
+/* A file for the bytes, from a process that can make none; taken. Before zygote_pack. */
+void zygote_give_file(struct zygote *z, fd_t *memfd);
+must_check err_t zygote_file_new(struct diag *d, fd_t *ret);
+/* Made once and kept with the zygote. ERR_SIZE when it has too many files. Any thread. */
+must_check err_t zygote_pack(struct zygote *z, struct diag *d, struct zygote_files *ret);
+
+/* The other end: everything is judged again. All of `fds` are taken, on failure too. */
+must_check err_t zygote_unpack(fd_t *fds, uint32_t n, struct diag *d, struct zygote **ret_zygote);

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "life/worker_host.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "base/heap.h"
+#include "life/blank.h"
+#include "life/worker_link.h"
+#include "life/zygote_parts.h"
+#include "machine/kvm/kvm.h"
+
+struct worker_layout {
+	fd_t kvm;
+	fd_t bytes; /* the length that the blank file would have, then its front */
+};
+
+struct worker {
+	struct jail_child child;
+	fd_t socket;
+	struct board board;
+	uint32_t pending;      /* asked and not yet answered */
+	struct zygote *primed; /* a reference; NULL: none yet */
+	bool gone;             /* the process has ended and was waited for */
+	enum vm_outcome outcome;
+	struct diag why;
+};
+
+/* ---- what all of a layout are given ---- */
+
+static err_t write_layout(int memfd, const struct capture_front *f, struct diag *d)
+{
+	uint8_t total[8];
+	struct out o = out_of(total, sizeof total);
+
+	out_u64(&o, f->total.v);
+	if (write(memfd, total, sizeof total) != sizeof total ||
+	    write(memfd, f->bytes, f->len) != (ssize_t)f->len)
+		return diag_sys(d, FAIL_SYS(errno), "writing a layout for workers");
+	return OK;
+}
+
+err_t worker_layout_new(const struct image *like, struct diag *d,
+			struct worker_layout **ret_layout)
+{
+	owned_fd kvm = FD_NONE, memfd = { memfd_create("spore-layout", MFD_CLOEXEC) };
+	struct capture_front front = { 0 };
+	struct worker_layout *l;
+	err_t e;
+
+	if (!fd_is_open(memfd))
+		return diag_sys(d, FAIL_SYS(errno), "making a layout for workers");
+	TRY(kvm_open(d, &kvm));
+	TRY(blank_of(like, d, &front));
+	e = write_layout(memfd.raw, &front, d);
+	free(front.bytes);
+	TRY(e);
+	l = malloc(sizeof *l);
+	if (l == NULL)
+		return FAIL(ERR_NOMEM);
+	l->kvm = fd_take(&kvm);
+	l->bytes = fd_take(&memfd);
+	*ret_layout = l;
+	return OK;
+}
+
+void worker_layout_free(struct worker_layout *l)
+{
+	if (l == NULL)
+		return;
+	fd_drop(&l->kvm);
+	fd_drop(&l->bytes);
+	free(l);
+}
+
+/* ---- the process ---- */
+
+/* Only system calls: the caller may have other threads. The worker finds its socket at 3. */
+_Noreturn static void become_worker(const struct worker_start_options *o, int socket)
+{
+	char number[4][24];
+	char *argv[6] = { (char *)(uintptr_t)"spore-worker", number[0], number[1], number[2],
+			  number[3], NULL };
+	char *envp[1] = { NULL };
+
+	(void)snprintf(number[0], sizeof number[0], "%u", o->jail->uid);
+	(void)snprintf(number[1], sizeof number[1], "%u", o->jail->without);
+	(void)snprintf(number[2], sizeof number[2], "%d", o->jail->dies_with_parent);
+	(void)snprintf(number[3], sizeof number[3], "%llu",
+		       (unsigned long long)o->jail->limits.file_bytes);
+	if (socket == 3 ? fcntl(3, F_SETFD, 0) == 0 : dup2(socket, 3) == 3)
+		(void)execve(o->program, argv, envp);
+	_exit(127);
+}
+
+static err_t fork_worker(const struct worker_start_options *o, struct worker *w, struct diag *d)
+{
+	int ends[2];
+	err_t e;
+
+	if (access(o->program, X_OK) != 0)
+		return diag_sys(d, FAIL_SYS(errno), "%s: the worker program cannot be run",
+				o->program);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+		return diag_sys(d, FAIL_SYS(errno), "making a worker's socket");
+	w->socket = (fd_t){ ends[0] };
+	e = jail_fork(o->jail, d, &w->child);
+	if (!failed(e) && w->child.pid == 0)
+		become_worker(o, ends[1]);
+	(void)close(ends[1]);
+	return e;
+}
+
+static void note_death(struct worker *w, const siginfo_t *i)
+{
+	bool killed = i->si_code == CLD_KILLED || i->si_code == CLD_DUMPED;
+
+	w->gone = true;
+	if (w->outcome != VM_NONE)
+		return;
+	w->outcome = VM_ERROR;
+	if (killed && i->si_status == SIGSYS)
+		ignore(diag_fail(&w->why, FAIL(ERR_INTERNAL), "its worker was killed for a system "
+				 "call that it may not make (SIGSYS)"));
+	else if (killed)
+		ignore(diag_fail(&w->why, FAIL(ERR_INTERNAL), "its worker was killed by signal %d "
+				 "(SIG%s)", i->si_status, sigabbrev_np(i->si_status)));
+	else if (i->si_status == 127)
+		ignore(diag_fail(&w->why, FAIL(ERR_INTERNAL), "its worker could not be started"));
+	else
+		ignore(diag_fail(&w->why, FAIL(ERR_INTERNAL), "its worker ended by itself, with status "
+				 "%d", i->si_status));
+}
+
+/* waitid by descriptor (P_PIDFD, waitid(2)): no other child of the process is touched. */
+static void wait_for_death(struct worker *w)
+{
+	siginfo_t info = { 0 };
+	int r;
+
+	if (w->gone || !fd_is_open(w->child.pidfd))
+		return;
+	do
+		r = waitid(P_PIDFD, (id_t)w->child.pidfd.raw, &info, WEXITED);
+	while (r < 0 && errno == EINTR);
+	note_death(w, &info);
+}
+
+void worker_free(struct worker *w)
+{
+	if (w == NULL)
+		return;
+	if (fd_is_open(w->child.pidfd) && !w->gone)
+		(void)syscall(SYS_pidfd_send_signal, w->child.pidfd.raw, SIGKILL, NULL, 0);
+	wait_for_death(w);
+	fd_drop(&w->child.pidfd);
+	fd_drop(&w->socket);
+	board_drop(&w->board);
+	zygote_free(w->primed);
+	free(w);
+}
+
+/* ---- asking ---- */
+
+static err_t ask(struct worker *w, const struct worker_ask *a, const int *fds, uint32_t n,
+		 struct diag *d)
+{
+	uint8_t bytes[WORKER_MSG_MAX];
+	struct out o = out_of(bytes, sizeof bytes);
+
+	worker_ask_encode(&o, a);
+	TRY(out_done(&o));
+	TRY(link_send(w->socket.raw, o.base, o.len, fds, n, d));
+	w->pending++;
+	return OK;
+}
+
+static void note_end(struct worker *w, const struct worker_say *s)
+{
+	if (w->outcome != VM_NONE)
+		return;
+	w->outcome = s->value == VM_NONE ? VM_ERROR : (enum vm_outcome)s->value;
+	ignore(diag_fail(&w->why, FAIL(ERR_INTERNAL), "%s", s->text));
+}
+
+/* One message. OK without one when it was the machine's end. */
+static err_t hear(struct worker *w, struct diag *d, struct link_in *in, struct worker_say *ret)
+{
+	err_t e = link_receive(w->socket.raw, d, in);
+
+	if (!failed(e) && in->len == 0) {
+		wait_for_death(w);
+		return diag_fail(d, FAIL(ERR_REMOTE), "%s", w->why.text[0] != '\0' ? w->why.text
+									: "its worker is gone");
+	}
+	TRY(e);
+	e = worker_say_parse(cur_of(in->bytes, in->len), d, ret);
+	if (failed(e)) {
+		link_drop(in);
+		return e;
+	}
+	if (ret->kind == WORKER_ENDED) {
+		link_drop(in);
+		note_end(w, ret);
+	}
+	return OK;
+}
+
+static err_t failure_of(const struct worker_say *s, struct diag *d)
+{
+	return diag_fail(d, (err_t){ (enum err_code)s->code, s->sys }, "%s", s->text);
+}
+
+/* The answer to what was asked first of all that is pending. */
+static err_t answer(struct worker *w, struct diag *d, struct link_in *in, struct worker_say *ret)
+{
+	do {
+		TRY(hear(w, d, in, ret));
+		/* It says that instead of an answer, and goes. */
+		if (ret->kind == WORKER_ENDED)
+			return diag_fail(d, FAIL(ERR_STATE), "the machine has ended: %s",
+					 vm_outcome_text(w->outcome));
+	} while (w->pending == 0);
+	w->pending--;
+	if (ret->kind == WORKER_DONE)
+		return OK;
+	link_drop(in);
+	return failure_of(ret, d);
+}
+
+/* One without descriptors in its answer. */
+static err_t answer_plain(struct worker *w, struct diag *d, uint32_t *ret_value)
+{
+	struct link_in in;
+	struct worker_say s;
+
+	TRY(answer(w, d, &in, &s));
+	link_drop(&in);
+	if (ret_value != NULL)
+		*ret_value = s.value;
+	return OK;
+}
+
+static err_t do_one(struct worker *w, enum worker_ask_kind kind, struct diag *d)
+{
+	struct worker_ask a = { .kind = kind };
+
+	TRY(worker_ready(w, d));
+	TRY(ask(w, &a, NULL, 0, d));
+	return answer_plain(w, d, NULL);
+}
+
+err_t worker_ready(struct worker *w, struct diag *d)
+{
+	while (w->pending > 0)
+		TRY(answer_plain(w, d, NULL));
+	return OK;
+}
+
+static err_t prime(struct worker *w, struct zygote *z, struct diag *d)
+{
+	struct worker_ask a = { .kind = WORKER_PRIME };
+	struct zygote_files files;
+
+	TRY(zygote_pack(z, d, &files));
+	TRY(ask(w, &a, files.fd, files.n, d));
+	zygote_free(w->primed);
+	w->primed = zygote_again(z);
+	return OK;
+}
+
+static err_t start(struct worker *w, const struct worker_start_options *o,
+		   const struct worker_layout *l, struct zygote *z, struct diag *d)
+{
+	struct worker_ask a = { .kind = WORKER_LAYOUT };
+	owned_fd memfd = FD_NONE;
+	int fds[4];
+
+	TRY(board_new(d, &w->board, &memfd));
+	TRY(fork_worker(o, w, d));
+	w->pending = 1; /* it says that it is confined */
+	fds[0] = l->bytes.raw;
+	fds[1] = l->kvm.raw;
+	fds[2] = memfd.raw;
+	fds[3] = w->board.event.raw;
+	TRY(ask(w, &a, fds, 4, d));
+	return z == NULL ? OK : prime(w, z, d);
+}
+
+err_t worker_start(const struct worker_start_options *o, const struct worker_layout *l,
+		   struct zygote *z, struct diag *d, struct worker **ret_worker)
+{
+	struct worker *w = calloc(1, sizeof *w);
+	err_t e;
+
+	if (w == NULL)
+		return FAIL(ERR_NOMEM);
+	w->socket = w->child.pidfd = w->board.event = FD_NONE;
+	e = start(w, o, l, z, d);
+	if (failed(e)) {
+		worker_free(w);
+		return e;
+	}
+	*ret_worker = w;
+	return OK;
+}
+
+/* ---- a machine's life ---- */
+
+struct layers { fd_t fd[SHAPE_DEVICES_MAX]; int raw[SHAPE_DEVICES_MAX]; uint32_t n; };
+
+static void layers_drop(struct layers *l)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		fd_drop(&l->fd[i]);
+	l->n = 0;
+}
+
+static err_t layers_for(const struct zygote *z, struct diag *d, struct layers *ret)
+{
+	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++) {
+		if (z->disks[i] == NULL || disk_base_mode(z->disks[i]) != DISK_COW)
+			continue;
+		TRY(layer_file_new(NULL, d, &ret->fd[ret->n]));
+		ret->raw[ret->n] = ret->fd[ret->n].raw;
+		ret->n++;
+	}
+	return OK;
+}
+
+err_t worker_spawn(struct worker *w, struct zygote *z, const struct identity *id, bool run,
+		   struct diag *d)
+{
+	struct worker_ask a = { .kind = WORKER_SPAWN, .clock = (uint32_t)id->clock, .run = run };
+	struct layers layers = { 0 };
+	err_t e;
+
+	TRY(worker_ready(w, d));
+	if (w->primed != z)
+		TRY(prime(w, z, d));
+	if (id->name != NULL)
+		memcpy(a.name, id->name, strnlen(id->name, sizeof a.name - 1));
+	e = layers_for(z, d, &layers);
+	if (!failed(e))
+		e = ask(w, &a, layers.raw, layers.n, d);
+	layers_drop(&layers);
+	TRY(e);
+	return worker_ready(w, d);
+}
+
+err_t worker_pause(struct worker *w, struct diag *d)
+{
+	return do_one(w, WORKER_PAUSE, d);
+}
+
+err_t worker_resume(struct worker *w, struct diag *d)
+{
+	return do_one(w, WORKER_RESUME, d);
+}
+
+err_t worker_input(struct worker *w, const uint8_t *bytes, size_t n, struct diag *d,
+		   size_t *ret_taken)
+{
+	struct worker_ask a = { .kind = WORKER_INPUT,
+				.n_input = (uint32_t)(n < WORKER_INPUT_MAX ? n : WORKER_INPUT_MAX) };
+	uint32_t taken;
+
+	memcpy(a.input, bytes, a.n_input);
+	TRY(worker_ready(w, d));
+	TRY(ask(w, &a, NULL, 0, d));
+	TRY(answer_plain(w, d, &taken));
+	*ret_taken = taken < a.n_input ? taken : a.n_input;
+	return OK;
+}
+
+err_t worker_freeze(struct worker *w, struct diag *d, struct zygote **ret_zygote)
+{
+	struct worker_ask a = { .kind = WORKER_FREEZE };
+	owned_fd layer = FD_NONE, state = FD_NONE;
+	struct link_in in;
+	struct worker_say s;
+	struct zygote *z;
+	err_t e;
+
+	TRY(worker_ready(w, d));
+	if (w->primed == NULL)
+		return diag_fail(d, FAIL(ERR_STATE), "a worker without a machine cannot be frozen");
+	TRY(ram_memfd_new(geometry_ram(image_geometry(w->primed->image)), d, &layer));
+	TRY(zygote_file_new(d, &state));
+	TRY(ask(w, &a, (int[]){ layer.raw, state.raw }, 2, d));
+	TRY(answer(w, d, &in, &s));
+	TRY(zygote_unpack(in.fd, in.n, d, &z));
+	e = zygote_settle(z, d);
+	if (failed(e)) {
+		zygote_free(z);
+		return e;
+	}
+	w->outcome = VM_STOPPED;
+	*ret_zygote = z;
+	return OK;
+}
+
+enum vm_outcome worker_outcome(struct worker *w, struct diag *d)
+{
+	struct pollfd p = { .fd = w->socket.raw, .events = POLLIN };
+	struct link_in in;
+	struct worker_say s;
+
+	if (w->outcome == VM_NONE && w->pending == 0 && poll(&p, 1, 0) == 1 &&
+	    !failed(hear(w, NULL, &in, &s)) && s.kind != WORKER_ENDED)
+		link_drop(&in); /* an answer that nobody asked for */
+	if (w->outcome == VM_ERROR || w->outcome == VM_CRASH)
+		ignore(diag_fail(d, FAIL(ERR_INTERNAL), "%s", w->why.text));
+	return w->outcome;
+}
+
+int worker_socket(const struct worker *w)
+{
+	return w->socket.raw;
+}
+
+struct board *worker_board(struct worker *w)
+{
+	return &w->board;
+}
+
+pid_t worker_pid(const struct worker *w)
+{
+	return w->child.pid;
+}

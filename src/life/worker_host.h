@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A worker seen from its supervisor: a process that is started ahead of need, builds a shell, and
+ * becomes one machine.
+ *
+ *   worker_start        asks for all that can be done before the spawn is known; waits for nothing
+ *   worker_ready        has it all been done? Waits
+ *   worker_spawn        in the time of one message each way
+ *
+ * Everything that it says is judged; everything that it could hand over is judged where it is opened.
+ * One thread at a time uses a worker, but for worker_signal. */
+#pragma once
+
+#include "life/parcel.h"
+#include "life/spawn.h"
+#include "life/worker_board.h"
+#include "machine/jail/jail.h"
+
+struct worker;
+
+/* What all workers of one durable layout are given: /dev/kvm and the layout, open. Any thread. */
+struct worker_layout;
+must_check err_t worker_layout_new(const struct image *like, struct diag *d,
+				   struct worker_layout **ret_layout);
+void worker_layout_free(struct worker_layout *l); /* accepts NULL */
+
+struct worker_start_options {
+	const char *program;             /* path of spore-worker */
+	const struct jail_options *jail; /* but `keep` */
+};
+/* `z` NULL: for any zygote of that layout; else made ready for that one. */
+must_check err_t worker_start(const struct worker_start_options *o, const struct worker_layout *l,
+			      struct zygote *z, struct diag *d, struct worker **ret_worker);
+/* Ends it, however far it has come, and waits until nothing of it is left. Accepts NULL. */
+void worker_free(struct worker *w);
+
+/* Waits until all that was asked for is done; what of it failed is what it returns. */
+must_check err_t worker_ready(struct worker *w, struct diag *d);
+/* Readable when there is something to hear from it: an answer, its machine's end, or its own. */
+int worker_socket(const struct worker *w);
+
+/* `z` is what it was started for, or will be now. Running afterwards with `run`, else paused. */
+must_check err_t worker_spawn(struct worker *w, struct zygote *z, const struct identity *id,
+			      bool run, struct diag *d);
+must_check err_t worker_pause(struct worker *w, struct diag *d);
+must_check err_t worker_resume(struct worker *w, struct diag *d);
+must_check err_t worker_input(struct worker *w, const uint8_t *bytes, size_t n, struct diag *d,
+			      size_t *ret_taken);
+/* Paused before; afterwards only freed. */
+must_check err_t worker_freeze(struct worker *w, struct diag *d, struct zygote **ret_zygote);
+
+/* How the machine ended, or the worker; VM_NONE: neither has. Hears what there is to hear first, but
+ * waits for nothing. With VM_ERROR and VM_CRASH, *d says why. */
+enum vm_outcome worker_outcome(struct worker *w, struct diag *d);
+struct board *worker_board(struct worker *w);
+pid_t worker_pid(const struct worker *w);

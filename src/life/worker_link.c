@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "life/worker_link.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+union control {
+	struct cmsghdr head; /* for its alignment */
+	uint8_t room[CMSG_SPACE(LINK_FDS_MAX * sizeof(int))];
+};
+
+/* syscalls(control): sendmsg */
+err_t link_send(int socket, const void *bytes, size_t len, const int *fds, uint32_t n,
+		struct diag *d)
+{
+	union control control;
+	struct iovec iov = { (void *)(uintptr_t)bytes, len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t sent;
+
+	if (n > LINK_FDS_MAX)
+		return diag_fail(d, FAIL(ERR_SIZE), "%u descriptors are too many for one message", n);
+	if (n > 0) {
+		msg.msg_control = &control;
+		msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
+		memset(&control, 0, msg.msg_controllen);
+		control.head.cmsg_level = SOL_SOCKET;
+		control.head.cmsg_type = SCM_RIGHTS;
+		control.head.cmsg_len = CMSG_LEN(n * sizeof(int));
+		memcpy(CMSG_DATA(&control.head), fds, n * sizeof(int));
+	}
+	do
+		sent = sendmsg(socket, &msg, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	if (sent < 0 && (errno == EPIPE || errno == ECONNRESET))
+		return diag_fail(d, FAIL(ERR_REMOTE), "the worker is gone");
+	if (sent < 0)
+		return diag_sys(d, FAIL_SYS(errno), "sending to a worker");
+	return OK;
+}
+
+static void take_fds(struct msghdr *msg, struct link_in *in)
+{
+	struct cmsghdr *c;
+
+	for (c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) {
+		size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < n; i++)
+			memcpy(&in->fd[in->n++].raw, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+	}
+}
+
+/* syscalls(control): recvmsg */
+err_t link_receive(int socket, struct diag *d, struct link_in *ret)
+{
+	union control control;
+	struct iovec iov = { ret->bytes, sizeof ret->bytes };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+			      .msg_controllen = sizeof control };
+	ssize_t got;
+
+	ret->len = 0;
+	ret->n = 0;
+	do
+		got = recvmsg(socket, &msg, MSG_CMSG_CLOEXEC);
+	while (got < 0 && errno == EINTR);
+	if (got < 0 && errno == ECONNRESET)
+		return OK;
+	if (got < 0)
+		return diag_sys(d, FAIL_SYS(errno), "receiving from a worker");
+	take_fds(&msg, ret);
+	if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+		link_drop(ret);
+		return diag_fail(d, FAIL(ERR_SIZE), "a message that is too long");
+	}
+	ret->len = (size_t)got;
+	return OK;
+}
+
+void link_drop(struct link_in *in)
+{
+	for (uint32_t i = 0; i < in->n; i++)
+		fd_drop(&in->fd[i]);
+	in->n = 0;
+}

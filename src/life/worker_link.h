@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One packet with descriptors over a SOCK_SEQPACKET socket. Both ends. */
+#pragma once
+
+#include "base/own.h"
+#include "wire/worker_msg.h"
+
+enum { LINK_FDS_MAX = 248 }; /* SCM_MAX_FD is 253 */
+
+struct link_in {
+	uint8_t bytes[WORKER_MSG_MAX];
+	size_t len;   /* 0: the other end is gone */
+	fd_t fd[LINK_FDS_MAX];
+	uint32_t n;
+};
+
+/* `fds` are borrowed. ERR_REMOTE when the other end is gone. */
+must_check err_t link_send(int socket, const void *bytes, size_t len, const int *fds, uint32_t n,
+			   struct diag *d);
+/* Waits for one. Descriptors are the caller's: link_drop. What came cut short is refused. */
+must_check err_t link_receive(int socket, struct diag *d, struct link_in *ret);
+void link_drop(struct link_in *in);

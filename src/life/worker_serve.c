@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "life/worker_serve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/heap.h"
+#include "life/parcel.h"
+#include "life/spawn.h"
+#include "life/worker_board.h"
+#include "life/worker_link.h"
+#include "machine/jail/filter.h"
+#include "plan/image.h"
+
+/* In this order; each is there from its stage on. */
+struct worker {
+	int socket;
+	const struct jail_options *jail;
+	struct board board;       /* LAYOUT */
+	fd_t page_map;
+	vm_shell *shell;          /* LAYOUT, until SPAWN */
+	struct zygote *zygote;    /* PRIME */
+	vm_paused *paused;        /* SPAWN, PAUSE */
+	vm_running *running;      /* RESUME */
+	bool over;                /* nothing more is expected of this process */
+	struct link_in in;
+};
+
+/* What an ask was answered with. */
+struct answer {
+	uint32_t value;
+	struct zygote_files files;
+};
+
+/* ---- the console and the first exit ---- */
+
+static void on_console(void *ctx, const uint8_t *bytes, size_t n)
+{
+	struct worker *w = ctx;
+
+	board_write(&w->board, bytes, n);
+}
+
+static void on_first_exit(void *ctx, uint64_t entered_ns, uint64_t exited_ns)
+{
+	struct worker *w = ctx;
+
+	board_ran(&w->board, entered_ns, exited_ns);
+}
+
+static struct vm_options options_of(struct worker *w)
+{
+	return (struct vm_options){ .console = on_console, .first_exit = on_first_exit, .ctx = w };
+}
+
+/* ---- what is asked ---- */
+
+static err_t wrong(const char *what, struct diag *d)
+{
+	return diag_fail(d, FAIL(ERR_STATE), "a worker was asked to %s at the wrong moment", what);
+}
+
+static err_t read_layout(int memfd, struct diag *d, const struct image **ret)
+{
+	owned_heap uint8_t *bytes = NULL;
+	struct cur c;
+	uint64_t total;
+	off_t len = lseek(memfd, 0, SEEK_END);
+
+	if (len < 8 || len > (off_t)GIB(1))
+		return diag_fail(d, FAIL(ERR_SIZE), "a layout of %" PRIi64 " bytes", (int64_t)len);
+	bytes = malloc((size_t)len);
+	if (bytes == NULL)
+		return FAIL(ERR_NOMEM);
+	if (pread(memfd, bytes, (size_t)len, 0) != len)
+		return diag_sys(d, FAIL_SYS(errno), "reading a layout");
+	/* The length that the file would have, then its front. */
+	c = cur_of(bytes, (size_t)len);
+	TRY(cur_u64(&c, &total));
+	return image_parse(c, FOFF(total), d, ret);
+}
+
+/* From here on no thread of this process can do anything that a guest could want. */
+static err_t confine(struct worker *w, struct diag *d)
+{
+	if ((w->jail->without & JAIL_WITHOUT(JAIL_SECCOMP)) != 0)
+		return OK;
+	TRY(shell_confine(w->shell, d));
+	return jail_filter_take(JAIL_CONTROL, d);
+}
+
+static err_t do_layout(struct worker *w, struct link_in *in, struct diag *d)
+{
+	const struct image *layout;
+	struct shell_options o = { .page_map = fd_take(&w->page_map) };
+	err_t e;
+
+	if (w->shell != NULL || in->n != 4)
+		return wrong("build a shell", d);
+	TRY(read_layout(in->fd[0].raw, d, &layout));
+	o.kvm = fd_take(&in->fd[1]);
+	e = board_open(&in->fd[2], &in->fd[3], d, &w->board);
+	if (!failed(e))
+		e = shell_make(layout, &o, d, &w->shell);
+	image_free(layout);
+	TRY(e);
+	return confine(w, d);
+}
+
+static err_t do_prime(struct worker *w, struct link_in *in, struct diag *d)
+{
+	uint32_t n = in->n;
+	struct zygote *z;
+
+	if (w->shell == NULL)
+		return wrong("take a zygote", d);
+	in->n = 0; /* all of them go */
+	TRY(zygote_unpack(in->fd, n, d, &z));
+	zygote_free(w->zygote);
+	w->zygote = z;
+	return shell_fits(w->shell, z, d);
+}
+
+static err_t do_resume(struct worker *w, struct diag *d)
+{
+	if (w->paused == NULL)
+		return wrong("resume", d);
+	return vm_resume(&w->paused, d, &w->running);
+}
+
+static err_t do_spawn(struct worker *w, const struct worker_ask *a, struct link_in *in,
+		      struct diag *d)
+{
+	struct identity id = { .name = a->name[0] != '\0' ? a->name : NULL,
+			       .clock = (enum clock_policy)a->clock };
+	struct vm_options o = options_of(w);
+
+	if (w->shell == NULL || w->zygote == NULL)
+		return wrong("spawn", d);
+	TRY(shell_give_layers(w->shell, w->zygote, in->fd, in->n, d));
+	TRY(vm_spawn_in(&w->shell, w->zygote, &id, &o, d, &w->paused));
+	return a->run ? do_resume(w, d) : OK;
+}
+
+static err_t do_pause(struct worker *w, struct diag *d)
+{
+	if (w->running == NULL)
+		return wrong("pause", d);
+	return vm_pause(&w->running, d, &w->paused);
+}
+
+static err_t do_input(struct worker *w, const struct worker_ask *a, struct answer *ret)
+{
+	if (w->running != NULL)
+		ret->value = (uint32_t)vm_console_input(w->running, a->input, a->n_input);
+	return OK;
+}
+
+static err_t do_freeze(struct worker *w, struct link_in *in, struct diag *d, struct answer *ret)
+{
+	struct zygote *z;
+
+	if (w->paused == NULL || in->n != 2)
+		return wrong("freeze", d);
+	TRY(zygote_take(w->paused, &in->fd[0], d, &z));
+	w->over = true;
+	zygote_give_file(z, &in->fd[1]);
+	return zygote_pack(z, d, &ret->files);
+}
+
+static err_t act(struct worker *w, const struct worker_ask *a, struct link_in *in, struct diag *d,
+		 struct answer *ret)
+{
+	switch (a->kind) {
+	case WORKER_LAYOUT:
+		return do_layout(w, in, d);
+	case WORKER_PRIME:
+		return do_prime(w, in, d);
+	case WORKER_SPAWN:
+		return do_spawn(w, a, in, d);
+	case WORKER_RESUME:
+		return do_resume(w, d);
+	case WORKER_PAUSE:
+		return do_pause(w, d);
+	case WORKER_STOP:
+		w->over = true;
+		return OK;
+	case WORKER_INPUT:
+		return do_input(w, a, ret);
+	case WORKER_FREEZE:
+		return do_freeze(w, in, d, ret);
+	}
+	unreachable_by_type();
+}
+
+/* ---- answering ---- */
+
+static err_t say(const struct worker *w, const struct worker_say *s, const int *fds, uint32_t n)
+{
+	uint8_t bytes[WORKER_MSG_MAX];
+	struct out o = out_of(bytes, sizeof bytes);
+
+	worker_say_encode(&o, s);
+	TRY(out_done(&o));
+	return link_send(w->socket, o.base, o.len, fds, n, NULL);
+}
+
+static void set_text(struct worker_say *s, const struct diag *d, const char *instead)
+{
+	(void)snprintf(s->text, sizeof s->text, "%s", d->text[0] != '\0' ? d->text : instead);
+}
+
+static err_t answer_one(struct worker *w, struct link_in *in)
+{
+	struct diag d = DIAG_INIT;
+	struct worker_say s = { .kind = WORKER_DONE };
+	struct answer a = { 0 };
+	struct worker_ask ask;
+	err_t e = worker_ask_parse(cur_of(in->bytes, in->len), &d, &ask);
+
+	if (!failed(e))
+		e = act(w, &ask, in, &d, &a);
+	s.value = a.value;
+	if (failed(e)) {
+		s.kind = WORKER_FAILED;
+		s.code = (uint32_t)e.code;
+		s.sys = e.sys;
+		set_text(&s, &d, err_text(e.code));
+		a.files.n = 0;
+	}
+	return say(w, &s, a.files.fd, a.files.n);
+}
+
+/* The machine has ended by itself: that is said once, and all there is to do. */
+static void tell_end(struct worker *w)
+{
+	struct diag d = DIAG_INIT;
+	enum vm_outcome o = vm_outcome(w->running, &d);
+	struct worker_say s = { .kind = WORKER_ENDED, .value = (uint32_t)o };
+
+	if (o == VM_NONE)
+		return;
+	if (o == VM_ERROR || o == VM_CRASH)
+		set_text(&s, &d, "");
+	ignore(say(w, &s, NULL, 0));
+	w->over = true;
+}
+
+/* syscalls(control): poll */
+static bool wait_for(const struct worker *w, bool *ret_ask, bool *ret_end)
+{
+	struct pollfd p[2] = { { .fd = w->socket, .events = POLLIN },
+			       { .fd = w->running != NULL ? vm_event_fd(w->running) : -1,
+				 .events = POLLIN } };
+	int n;
+
+	do
+		n = poll(p, 2, -1);
+	while (n < 0 && errno == EINTR);
+	*ret_ask = p[0].revents != 0;
+	*ret_end = p[1].revents != 0;
+	return n > 0;
+}
+
+static int serve(struct worker *w)
+{
+	struct link_in *in = &w->in;
+
+	while (!w->over) {
+		bool ask, end;
+
+		if (!wait_for(w, &ask, &end))
+			return 1;
+		if (end)
+			tell_end(w);
+		if (w->over || !ask)
+			continue;
+		if (failed(link_receive(w->socket, NULL, in)) || in->len == 0)
+			return 0; /* the supervisor is gone */
+		if (failed(answer_one(w, in)))
+			return 1;
+		link_drop(in);
+	}
+	return 0;
+}
+
+/* Nothing is freed at the end: the threads that would have to end cannot, and the process takes
+ * everything with it. */
+int worker_serve(int socket, struct jail_options *jail)
+{
+	struct worker w = { .socket = socket, .jail = jail, .page_map = FD_NONE };
+	struct worker_say s = { .kind = WORKER_DONE };
+	struct diag d = DIAG_INIT;
+	int keep[2] = { socket };
+	err_t e;
+
+	/* There is no /proc later on. */
+	w.page_map = (fd_t){ open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) };
+	keep[1] = w.page_map.raw;
+	jail->keep = keep;
+	jail->n_keep = fd_is_open(w.page_map) ? 2 : 1;
+	e = fd_is_open(w.page_map) ? jail_enter(jail, &d)
+				   : diag_sys(&d, FAIL_SYS(errno), "opening /proc/self/pagemap");
+	if (failed(e)) {
+		s = (struct worker_say){ .kind = WORKER_FAILED, .code = (uint32_t)e.code,
+					 .sys = e.sys };
+		set_text(&s, &d, err_text(e.code));
+	}
+	if (failed(say(&w, &s, NULL, 0)) || failed(e))
+		return 1;
+	return serve(&w);
+}

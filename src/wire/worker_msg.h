@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a supervisor and the worker of one machine say to each other, one message per packet of a
+ * SOCK_SEQPACKET socket, descriptors beside it. The supervisor asks one thing at a time and the
+ * worker answers each; only WORKER_ENDED comes by itself. A worker is not trusted with anything: what
+ * it says is judged here, and what it hands over where it is opened.
+ *
+ * Both are of one build, which WORKER_VERSION checks: there is no second version to speak. */
+#pragma once
+
+#include "base/bytes.h"
+
+enum { WORKER_VERSION = 1, WORKER_MSG_MAX = 8192, WORKER_INPUT_MAX = 4096, WORKER_TEXT_MAX = 512 };
+
+/* X(name, number): what is asked for. Descriptors in their order. */
+#define WORKER_ASKS(X) \
+	X(LAYOUT, 1) /* build a shell: [blank front, /dev/kvm, board, its event] -> DONE */   \
+	X(PRIME,  2) /* the zygote to come: its files -> DONE */                             \
+	X(SPAWN,  3) /* load it: a layer file for each copy-on-write disk -> DONE */         \
+	X(RESUME, 4) /* paused -> running -> DONE */                                         \
+	X(PAUSE,  5) /* running -> paused -> DONE */                                         \
+	X(STOP,   6) /* -> ENDED, and the process exits */                                   \
+	X(INPUT,  7) /* for the console -> DONE with how many bytes were taken */            \
+	/* paused -> gone: memfds for the new layer of RAM and for the state -> DONE with the zygote's \
+	 * files; the process exits */ \
+	X(FREEZE, 8)
+
+enum worker_ask_kind {
+#define X(name, number) WORKER_##name = (number),
+	WORKER_ASKS(X)
+#undef X
+};
+
+struct worker_ask {
+	enum worker_ask_kind kind;
+	char name[65];    /* SPAWN: "" keeps the zygote's */
+	uint32_t clock;   /* SPAWN: enum clock_policy */
+	bool run;         /* SPAWN: goes on at once */
+	uint32_t n_input; /* INPUT */
+	uint8_t input[WORKER_INPUT_MAX];
+};
+
+/* X(name, number) */
+#define WORKER_SAYS(X) \
+	X(DONE,   1) \
+	X(FAILED, 2) /* the thing asked for, as an error; the worker is as it was */ \
+	X(ENDED,  3) /* the machine has */
+
+enum worker_say_kind {
+#define X(name, number) WORKER_##name = (number),
+	WORKER_SAYS(X)
+#undef X
+};
+
+struct worker_say {
+	enum worker_say_kind kind;
+	uint32_t value;    /* DONE: of INPUT; ENDED: enum vm_outcome */
+	uint32_t code;     /* FAILED: enum err_code */
+	int32_t sys;       /* FAILED */
+	char text[WORKER_TEXT_MAX]; /* FAILED, ENDED: why, "" unless it is an error or a crash */
+};
+
+must_check err_t worker_ask_parse(struct cur in, struct diag *d, struct worker_ask *ret);
+void worker_ask_encode(struct out *o, const struct worker_ask *a);
+must_check err_t worker_say_parse(struct cur in, struct diag *d, struct worker_say *ret);
+void worker_say_encode(struct out *o, const struct worker_say *s);
