@@ -27,6 +27,8 @@ must_check err_t arch_shape(struct vm *vm, const struct image *i, struct diag *d
 must_check err_t arch_fits(const struct vm *vm, const struct image *i, struct diag *d);
 /* Of a shell: does before what every first entry does, and notes what need not be loaded. */
 must_check err_t arch_warm(struct vm *vm, struct diag *d);
+/* The same between two images. */
+must_check err_t arch_alike(const struct image *have, const struct image *i, struct diag *d);
 /* Everything that does not count in host time; then, just before the first run, the rest. */
 must_check err_t arch_load(struct vm *vm, const struct image *i, struct diag *d);
 must_check err_t arch_load_time(struct vm *vm, const struct image *i, struct diag *d);

@@ -106,13 +106,14 @@ err_t arch_shape(struct vm *vm, const struct image *i, struct diag *d)
 	return OK;
 }
 
-static err_t cpuid_fits(const struct cpuid *have, const struct vcpu_x86_64 *s, struct diag *d)
+static err_t cpuid_fits(const struct x86_cpuid_entry *have, uint32_t n, const struct vcpu_x86_64 *s,
+			struct diag *d)
 {
-	if (have->n != s->n_cpuid)
+	if (n != s->n_cpuid)
 		return diag_fail(d, FAIL(ERR_CPU_FEATURE), "vCPU %" PRIu32 " has %" PRIu32
-				 " CPUID leaves, expected %" PRIu32, s->id.v, s->n_cpuid, have->n);
-	for (uint32_t i = 0; i < have->n; i++) {
-		const struct x86_cpuid_entry *a = &have->entries[i], *b = &s->cpuid[i];
+				 " CPUID leaves, expected %" PRIu32, s->id.v, s->n_cpuid, n);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct x86_cpuid_entry *a = &have[i], *b = &s->cpuid[i];
 
 		if (memcmp(a, b, sizeof *a) != 0)
 			return diag_fail(d, FAIL(ERR_CPU_FEATURE), "vCPU %" PRIu32 " differs in CPUID "
@@ -122,15 +123,35 @@ static err_t cpuid_fits(const struct cpuid *have, const struct vcpu_x86_64 *s, s
 	return OK;
 }
 
-err_t arch_fits(const struct vm *vm, const struct image *i, struct diag *d)
+static err_t tsc_fits(uint32_t have, const struct image *i, struct diag *d)
 {
 	uint32_t khz = image_vcpu(i, (vcpu_id){ 0 })->tsc_khz;
 
-	if (khz != vm->host->tsc_khz)
-		return diag_fail(d, FAIL(ERR_CPU_FEATURE), "the TSC runs at %" PRIu32
-				 " kHz, expected %" PRIu32, khz, vm->host->tsc_khz);
-	for (uint32_t n = 0; n < vcpus_count(vm->vcpus); n++)
-		TRY(cpuid_fits(&vm->host->given[n], image_vcpu(i, (vcpu_id){ n }), d));
+	if (khz == have)
+		return OK;
+	return diag_fail(d, FAIL(ERR_CPU_FEATURE), "the TSC runs at %" PRIu32 " kHz, expected %" PRIu32,
+			 khz, have);
+}
+
+err_t arch_fits(const struct vm *vm, const struct image *i, struct diag *d)
+{
+	TRY(tsc_fits(vm->host->tsc_khz, i, d));
+	for (uint32_t n = 0; n < vcpus_count(vm->vcpus); n++) {
+		const struct cpuid *given = &vm->host->given[n];
+
+		TRY(cpuid_fits(given->entries, given->n, image_vcpu(i, (vcpu_id){ n }), d));
+	}
+	return OK;
+}
+
+err_t arch_alike(const struct image *have, const struct image *i, struct diag *d)
+{
+	TRY(tsc_fits(image_vcpu(have, (vcpu_id){ 0 })->tsc_khz, i, d));
+	for (uint32_t n = 0; n < image_head(have)->vcpus; n++) {
+		const struct vcpu_x86_64 *a = image_vcpu(have, (vcpu_id){ n });
+
+		TRY(cpuid_fits(a->cpuid, a->n_cpuid, image_vcpu(i, (vcpu_id){ n }), d));
+	}
 	return OK;
 }
 

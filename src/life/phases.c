@@ -13,10 +13,15 @@ uint64_t clock_ns(void)
 
 struct stopwatch stopwatch_start(struct phase_times *times)
 {
-	uint64_t now = clock_ns();
+	return stopwatch_since(times, 0);
+}
+
+struct stopwatch stopwatch_since(struct phase_times *times, uint64_t since_ns)
+{
+	uint64_t from = since_ns != 0 ? since_ns : clock_ns();
 
 	*times = (struct phase_times){ 0 };
-	return (struct stopwatch){ times, now };
+	return (struct stopwatch){ times, from };
 }
 
 struct stopwatch stopwatch_continue(struct phase_times *times)

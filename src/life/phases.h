@@ -11,6 +11,8 @@ struct stopwatch {
 
 uint64_t clock_ns(void); /* CLOCK_MONOTONIC */
 struct stopwatch stopwatch_start(struct phase_times *times); /* clears *times */
+/* The same from that moment on; 0: now. */
+struct stopwatch stopwatch_since(struct phase_times *times, uint64_t since_ns);
 /* Ends the phase that has been running since the last call, under this name (a string literal). */
 void stopwatch_lap(struct stopwatch *w, const char *name);
 /* A phase that was timed elsewhere; the running one is not touched. */

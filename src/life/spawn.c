@@ -98,14 +98,25 @@ static err_t shapes_fit(const struct shape *have, const struct shape *want, stru
 	return OK;
 }
 
+static const struct shape *shape_of(const struct geometry *g)
+{
+	return topology_shape(geometry_topology(g));
+}
+
 err_t shell_fits(const vm_shell *s, const struct zygote *z, struct diag *d)
 {
 	const struct vm *vm = vm_of_shell(s);
-	const struct topology *have = geometry_topology(vm->geo);
-	const struct topology *want = geometry_topology(image_geometry(z->image));
 
-	TRY(shapes_fit(topology_shape(have), topology_shape(want), d));
+	TRY(shapes_fit(shape_of(vm->geo), shape_of(image_geometry(z->image)), d));
 	return arch_fits(vm, z->image, d);
+}
+
+err_t layouts_fit(const struct image *have, const struct zygote *z, struct diag *d)
+{
+	const struct geometry *a = image_geometry(have), *b = image_geometry(z->image);
+
+	TRY(shapes_fit(shape_of(a), shape_of(b), d));
+	return arch_alike(have, z->image, d);
 }
 
 /* ---- spawning ---- */
@@ -186,11 +197,8 @@ static err_t fill_devices(struct vm *vm, const struct zygote *z, const struct id
 	return devices_renew_generation(vm->devices, true, d);
 }
 
-static void name_it(struct vm *vm, const struct zygote *z, const struct identity *id)
+static void identify(struct vm *vm, const struct identity *id)
 {
-	vm->note = *image_note(z->image);
-	vm->generation = image_head(z->image)->generation + 1;
-	vm->parent = z->id;
 	vm->clock = id->clock;
 	if (id->name != NULL) {
 		memset(vm->note.name, 0, sizeof vm->note.name);
@@ -201,7 +209,10 @@ static void name_it(struct vm *vm, const struct zygote *z, const struct identity
 static err_t load(struct vm *vm, const struct zygote *z, const struct identity *id,
 		  struct stopwatch *w, struct diag *d)
 {
-	name_it(vm, z, id);
+	vm->note = *image_note(z->image);
+	vm->generation = image_head(z->image)->generation + 1;
+	vm->parent = z->id;
+	identify(vm, id);
 	TRY(arch_load(vm, z->image, d));
 	vm->time_due = image_again(z->image);
 	stopwatch_lap(w, "vCPU state");
@@ -213,8 +224,9 @@ static err_t load(struct vm *vm, const struct zygote *z, const struct identity *
 static err_t spawn_cold(struct vm *vm, const struct zygote *z, const struct identity *id,
 			struct diag *d)
 {
-	struct stopwatch w = stopwatch_start(&vm->times);
+	struct stopwatch w = stopwatch_since(&vm->times, vm->options.since_ns);
 
+	stopwatch_lap(&w, "handle");
 	TRY(ram_reserve(vm->geo, d, &vm->ram));
 	TRY(ram_attach(vm->ram, z->ram, d));
 	stopwatch_lap(&w, "map");
@@ -225,8 +237,9 @@ static err_t spawn_cold(struct vm *vm, const struct zygote *z, const struct iden
 static err_t spawn_in(struct vm *vm, const struct zygote *z, const struct identity *id,
 		      struct diag *d)
 {
-	struct stopwatch w = stopwatch_start(&vm->times);
+	struct stopwatch w = stopwatch_since(&vm->times, vm->options.since_ns);
 
+	stopwatch_lap(&w, "handle");
 	TRY(ram_attach(vm->ram, z->ram, d));
 	stopwatch_lap(&w, "map");
 	return load(vm, z, id, &w, d);
@@ -264,4 +277,14 @@ err_t vm_spawn_in(vm_shell **in, struct zygote *z, const struct identity *id,
 	}
 	*ret_vm = vm_as_paused(vm);
 	return OK;
+}
+
+void vm_claim(vm_paused *armed, const struct identity *id, const struct vm_options *o)
+{
+	struct vm *vm = vm_of_paused(armed);
+	struct stopwatch w = stopwatch_since(&vm->times, o->since_ns);
+
+	vm->options = *o;
+	identify(vm, id);
+	stopwatch_lap(&w, "handle");
 }

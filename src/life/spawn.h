@@ -30,3 +30,9 @@ must_check err_t shell_confine(vm_shell *s, struct diag *d);
 /* Is the zygote's durable layout the shell's? ERR_TOPOLOGY or ERR_CPU_FEATURE naming the first thing
  * that differs: vCPUs, RAM, a device, CPUID, TSC frequency. */
 must_check err_t shell_fits(const vm_shell *s, const struct zygote *z, struct diag *d);
+/* The same question where there is no shell: would those made like that image do? */
+must_check err_t layouts_fit(const struct image *have, const struct zygote *z, struct diag *d);
+
+/* A spawned machine that has not run is told only now who it is and who listens to it. Its disks are
+ * those of its zygote already: `id` names none. */
+void vm_claim(vm_paused *armed, const struct identity *id, const struct vm_options *o);

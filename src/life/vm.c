@@ -338,15 +338,20 @@ const struct phase_times *vm_running_times(const vm_running *running)
 {
 	struct vm *vm = vm_of(running);
 	struct phase_times *t = &vm->times;
-	uint64_t entered;
+	uint64_t at;
 
-	if (vm->entry_timed)
-		return t;
-	entered = vcpus_first_entry(vm->vcpus);
-	if (entered == 0)
-		return t;
-	vm->entry_timed = true;
-	stopwatch_row(t, "first entry", entered);
+	if (!vm->entry_timed) {
+		at = vcpus_first_entry(vm->vcpus);
+		if (at == 0)
+			return t;
+		vm->entry_timed = true;
+		stopwatch_row(t, "first entry", at);
+	}
+	at = vm->exit_timed ? 0 : vcpus_first_exit(vm->vcpus);
+	if (at != 0) {
+		vm->exit_timed = true;
+		stopwatch_row(t, "first exit", at);
+	}
 	return t;
 }
 

@@ -31,6 +31,8 @@ struct vm_options {
 	 * time, with CLOCK_MONOTONIC of its first entry and of that exit; NULL: nobody wants to know. */
 	void (*first_exit)(void *ctx, uint64_t entered_ns, uint64_t exited_ns);
 	void *ctx;
+	/* Of a spawn: when it was asked for, in ns of CLOCK_MONOTONIC; 0: now. */
+	uint64_t since_ns;
 };
 
 /* Phases of a restore, a boot or a snapshot, in nanoseconds, in the order they happened. */
@@ -55,8 +57,9 @@ size_t vm_console_input(vm_running *vm, const uint8_t *bytes, size_t n);
 /* Ends it from outside: outcome VM_STOPPED unless it had ended already. */
 void vm_stop(vm_running *vm);
 
-/* How the boot or the restore went. A running machine's has a last row "first entry": how long
- * from the end of the set-up until the boot processor entered the guest (waits for that). */
+/* How the boot, the restore or the spawn went. A running machine's has two more rows: "first entry",
+ * how long from the end of the set-up until the boot processor entered the guest (waits for that),
+ * and "first exit", how long it stayed there, once it has come out by what it did itself. */
 const struct phase_times *vm_times(const vm_paused *vm);
 const struct phase_times *vm_running_times(const vm_running *vm);
 const struct geometry *vm_geometry(const vm_paused *vm);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -33,6 +34,7 @@ struct vcpus {
 	vcpu_errand *errand; /* the same: what every parked thread is to do; NULL: nothing */
 	struct exit_handler handler;
 	uint64_t first_entry; /* ns; 0: not yet */
+	atomic_ullong first_exit; /* the same */
 	uint32_t n;
 	struct vcpu vcpu[];
 };
@@ -130,25 +132,37 @@ static void end_all(struct vcpu *me)
 }
 
 /* syscalls(vcpu): clock_gettime? (where the vDSO has no clock: a TSC that cannot be trusted) */
-static void note_first_entry(struct vcpus *v)
+static uint64_t now_ns(void)
 {
 	struct timespec t;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void note_first_entry(struct vcpus *v)
+{
+	uint64_t now = now_ns();
+
 	pthread_mutex_lock(&v->lock);
-	v->first_entry = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	v->first_entry = now;
 	pthread_cond_broadcast(&v->changed);
 	pthread_mutex_unlock(&v->lock);
 }
 
 static void run_until_wanted_out(struct vcpu *me)
 {
+	bool first = me->id.v == 0 && atomic_load(&me->all->first_exit) == 0;
 	struct vcpu_exit exit;
 
 	if (me->id.v == 0 && me->all->first_entry == 0)
 		note_first_entry(me->all);
 	for (;;) {
 		vcpu_enter(&me->kvm, &exit);
+		if (first && exit.kind != EXIT_NONE) {
+			atomic_store(&me->all->first_exit, now_ns());
+			first = false;
+		}
 		if (exit.kind == EXIT_NONE) {
 			if (!still_running(me->all))
 				return;
@@ -285,6 +299,11 @@ uint64_t vcpus_first_entry(struct vcpus *v)
 	at = v->first_entry;
 	pthread_mutex_unlock(&v->lock);
 	return at;
+}
+
+uint64_t vcpus_first_exit(struct vcpus *v)
+{
+	return atomic_load(&v->first_exit);
 }
 
 static bool all_parked(const struct vcpus *v)

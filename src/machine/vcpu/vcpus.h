@@ -37,6 +37,8 @@ void vcpus_halt(struct vcpus *v);
 /* When the boot processor first entered the guest, in ns of CLOCK_MONOTONIC; waits for it while
  * vCPUs are meant to run. 0: it has not. */
 uint64_t vcpus_first_entry(struct vcpus *v);
+/* When it first came out by what it did itself; does not wait. 0: it has not. */
+uint64_t vcpus_first_exit(struct vcpus *v);
 /* Returns once every thread is out of the guest and stays out. Idempotent. Never called from a
  * vCPU's own thread. */
 struct quiesced vcpus_park(struct vcpus *v);

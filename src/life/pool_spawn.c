@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Taking from a pool, and giving back what has ended. */
+#include <string.h>
+
+#include "life/devices.h"
+#include "life/pool_parts.h"
+#include "life/spawn.h"
+#include "life/state.h"
+
+/* Looked at once for each zygote in a row: the same answer is expected whatever happens to be ready. */
+err_t pool_judge(struct pool *p, const struct zygote *z, struct diag *d)
+{
+	struct zygote_id id = zygote_id(z);
+	bool known;
+
+	pool_lock(p);
+	known = memcmp(&p->fits, &id, sizeof id) == 0;
+	pool_unlock(p);
+	if (known)
+		return OK;
+	TRY(layouts_fit(p->layout, z, d));
+	pool_lock(p);
+	p->fits = id;
+	pool_unlock(p);
+	return OK;
+}
+
+struct taken { vm_paused *armed; vm_shell *shell; };
+
+static struct taken take(struct pool *p, const struct zygote *z, const struct identity *id)
+{
+	struct taken t = { NULL, NULL };
+
+	pool_lock(p);
+	if (p->armed.n > 0 && z == p->zygote && id->n_disks == 0) {
+		t.armed = vm_as_paused(stack_pop(&p->armed));
+		p->from_armed++;
+	} else if (p->shells.n > 0) {
+		t.shell = vm_as_shell(stack_pop(&p->shells));
+		p->from_shell++;
+	} else {
+		p->cold++;
+	}
+	(void)pthread_cond_signal(&p->work);
+	pool_unlock(p);
+	return t;
+}
+
+err_t pool_spawn(struct pool *p, struct zygote *z, const struct identity *id,
+		 const struct vm_options *o, struct diag *d, vm_paused **ret_vm)
+{
+	struct taken t;
+	err_t e;
+
+	TRY(pool_judge(p, z, d));
+	t = take(p, z, id);
+	if (t.armed != NULL) {
+		vm_claim(t.armed, id, o);
+		*ret_vm = t.armed;
+		return OK;
+	}
+	if (t.shell == NULL)
+		return vm_spawn(z, id, o, d, ret_vm);
+	e = vm_spawn_in(&t.shell, z, id, o, d, ret_vm);
+	if (failed(e))
+		vm_shell_free(t.shell);
+	return e;
+}
+
+/* ---- the end ---- */
+
+static bool writes_in_place(const struct vm *vm)
+{
+	for (uint32_t i = 0; i < topology_slots(geometry_topology(vm->geo)); i++)
+		if (devices_disk_use(vm->devices, i).mode == DISK_RW)
+			return true;
+	return false;
+}
+
+bool pool_leave(struct pool *p, struct vm *vm)
+{
+	if (p->closing || p->dead.n == POOL_DEAD_MOST)
+		return false;
+	stack_push(&p->dead, vm);
+	(void)pthread_cond_signal(&p->work);
+	return true;
+}
+
+static void retire(struct pool *p, struct vm *vm)
+{
+	bool left = false;
+
+	(void)vcpus_park(vm->vcpus);
+	if (!writes_in_place(vm)) {
+		pool_lock(p);
+		left = pool_leave(p, vm);
+		pool_unlock(p);
+	}
+	if (!left)
+		vm_free(vm);
+}
+
+void pool_retire(struct pool *p, vm_paused *vm)
+{
+	retire(p, vm_of_paused(vm));
+}
+
+void pool_retire_running(struct pool *p, vm_running *vm)
+{
+	retire(p, vm_of(vm));
+}
