@@ -331,7 +331,10 @@ SPORE_API SPORE_CHECK int spore_machine_outcome(spore_machine *m, enum spore_out
 						struct spore_error *err);
 SPORE_API const char *spore_outcome_text(enum spore_outcome outcome);
 
-/* How long boot or restore took. NOT_STARTED: SPORE_ERR_STATE. Any thread. */
+/* How long boot, restore or spawn took, by phases. The last two are "first entry", until the boot
+ * processor entered the guest, and "first exit", until it came out by what the guest did; that one is
+ * there once it has happened. Of a spawn the total counts from the call. NOT_STARTED:
+ * SPORE_ERR_STATE. Any thread. */
 SPORE_API SPORE_CHECK int spore_machine_timings(spore_machine *m, struct spore_timings *ret_timings,
 						struct spore_error *err);
 
@@ -366,6 +369,239 @@ SPORE_API int spore_machine_output_fd(spore_machine *m);
  * machines only. Any thread. */
 SPORE_API SPORE_CHECK int spore_console_attach(spore_machine *m, int *ret_fd,
 					       struct spore_error *err);
+
+/* ---- zygotes -------------------------------------------------------------------------------- */
+
+/* A frozen machine in memory, from which machines are spawned that go on from where it stood and share
+ * every page and cluster that they do not write. Immutable and counted: every call below may be made
+ * from any thread, beside any other, by whoever holds a reference. What was spawned does not need it. */
+typedef struct spore_zygote spore_zygote;
+
+enum {
+	SPORE_FREEZE_PAUSE = 1 /* a running machine is paused for it */
+};
+
+struct spore_freeze_options {
+	size_t size;
+	uint32_t flags;
+	uint32_t reserved_int;
+	uint64_t reserved[8];
+};
+#define SPORE_FREEZE_OPTIONS_INIT { sizeof(struct spore_freeze_options), 0, 0, {0} }
+
+/* PAUSED (or RUNNING, with SPORE_FREEZE_PAUSE) -> ENDED: the machine becomes the zygote. Its outcome
+ * is SPORE_OUTCOME_STOPPED, as after a snapshot with SPORE_SNAPSHOT_STOP, and nothing is left to do
+ * with its handle but to look at it and free it. The memory of a machine that was booted is not
+ * copied; of one that was restored from a file all of it is, of a spawned one what it has written. A
+ * disk that it wrote in place becomes a base that is only read. On failure the machine goes on as it
+ * was, unless its outcome says otherwise. Local machines only: SPORE_ERR_STATE for others. `options`
+ * may be NULL. */
+SPORE_API SPORE_CHECK int spore_machine_freeze(spore_machine *m,
+					       const struct spore_freeze_options *options,
+					       spore_zygote **ret_zygote, struct spore_error *err);
+
+struct spore_zygote_options {
+	size_t size;
+	uint32_t flags; /* none yet */
+	uint32_t reserved_int;
+	spore_progress *progress; /* of loading; may be NULL */
+	void *ctx;
+	uint64_t reserved[8];
+};
+#define SPORE_ZYGOTE_OPTIONS_INIT { sizeof(struct spore_zygote_options), 0, 0, 0, 0, {0} }
+
+/* A zygote of a snapshot file. All of it is read, compared with its checksums and kept in memory, so
+ * what happens to the file afterwards changes nothing; its disks stay where they are and are locked
+ * against writing. `options` may be NULL. */
+SPORE_API SPORE_CHECK int spore_zygote_open(const char *path,
+					    const struct spore_zygote_options *options,
+					    spore_zygote **ret_zygote, struct spore_error *err);
+
+/* Writes it to a snapshot file, which is that of a child that has not run: it needs KVM for a moment.
+ * Of the flags only SPORE_SNAPSHOT_DISKS means anything; private layers are stored without it.
+ * `options` may be NULL. */
+SPORE_API SPORE_CHECK int spore_zygote_save(spore_zygote *z, const char *path,
+					    const struct spore_snapshot_options *options,
+					    struct spore_error *err);
+
+/* One more reference to the same zygote, which is also returned; and one less. Accepts NULL. */
+SPORE_API spore_zygote *spore_zygote_again(spore_zygote *z);
+SPORE_API void spore_zygote_free(spore_zygote *z);
+
+/* What it is, as a JSON document: {"id", "parent" (null: it was not spawned), "name", "generation",
+ * "created" (seconds since 1970), "vcpus", "memory", "devices": [{"kind", "queues"}],
+ * "pieces" (mappings that a child makes), "resident" (bytes of memory), "layers": [{"inode",
+ * "resident"}] (the files of memory that this is made of: one that two zygotes share has the same
+ * inode in both)}; free it with spore_free. */
+SPORE_API SPORE_CHECK int spore_zygote_info(spore_zygote *z, char **ret_json,
+					    struct spore_error *err);
+
+/* ---- spawning ------------------------------------------------------------------------------- */
+
+/* What passes for the machine while it is frozen. */
+enum spore_clock {
+	SPORE_CLOCK_FROZEN = 0, /* nothing: its clocks go on from where they stood */
+	SPORE_CLOCK_STEPPED = 1 /* as much as for the host: they jump forward */
+};
+
+/* Another file for a disk, of the same size. A disk that is read-only for the guest can only be
+ * SPORE_DISK_RO, and one that is not can only be _RW or _COW. */
+struct spore_identity_disk {
+	uint32_t index; /* among the disks, from 0 */
+	uint32_t mode;  /* enum spore_disk_mode */
+	const char *path;
+};
+
+struct spore_identity_net {
+	uint32_t index;   /* among the network devices, from 0 */
+	uint8_t mac[6];   /* all zero: the zygote's */
+	uint8_t reserved[6];
+	const char *tap;  /* NULL: the zygote's */
+};
+
+/* What is different in a child. Its generation id is new in any case; whatever is left 0 is as the
+ * zygote has it. What a child cannot have otherwise (processors, memory, devices) is not here. What is
+ * for a device that the machine has not is refused, naming the device. */
+struct spore_identity {
+	size_t size;
+	uint32_t clock;   /* enum spore_clock */
+	uint32_t vsock_cid;
+	const char *name;
+	const struct spore_identity_disk *disks;
+	size_t n_disks;
+	const struct spore_identity_net *nets;
+	size_t n_nets;
+	const char *vsock_path;
+	const char *hostname;
+	const void *seed; /* mixed into the guest's entropy */
+	size_t seed_len;
+	uint64_t reserved[8];
+};
+#define SPORE_IDENTITY_INIT { sizeof(struct spore_identity), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0} }
+
+typedef struct spore_pool spore_pool;
+
+enum {
+	SPORE_SPAWN_RESUME = 1 /* go on at once: RUNNING instead of PAUSED */
+};
+
+struct spore_spawn_options {
+	size_t size;
+	uint32_t flags;
+	uint32_t reserved_int;
+	const struct spore_identity *identity;       /* NULL: only what is always new */
+	const struct spore_machine_options *machine; /* its console; NULL: none */
+	spore_pool *pool; /* to take from, and to end in; NULL: it is built now */
+	uint64_t reserved[8];
+};
+#define SPORE_SPAWN_OPTIONS_INIT { sizeof(struct spore_spawn_options), 0, 0, 0, 0, 0, {0} }
+
+/* A new machine, PAUSED (or RUNNING), in the caller's own process. NOT JAILED: whatever breaks out of
+ * the guest has what this process has. It is for those who confine themselves. With a pool it takes
+ * what is ready there and is built when nothing is; when it ends, the pool tears it down. `options`
+ * may be NULL. */
+SPORE_API SPORE_CHECK int spore_spawn_unjailed(spore_zygote *z,
+					       const struct spore_spawn_options *options,
+					       spore_machine **ret_machine,
+					       struct spore_error *err);
+
+/* One child of many: the caller sets the first two and zeroes the rest. */
+struct spore_child {
+	const struct spore_identity *identity;       /* as in struct spore_spawn_options */
+	const struct spore_machine_options *machine;
+	spore_machine *ret_machine; /* NULL: it could not be spawned, */
+	int32_t ret_status;         /* for this reason */
+	int32_t reserved_int;
+	struct spore_error ret_error;
+	uint64_t reserved[8];
+};
+
+/* Spawns them one after the other, as spore_spawn_unjailed does; `options` has neither identity nor
+ * machine. Children that would collide (one name, one MAC, a disk that one of them writes in place)
+ * are refused before any is spawned: SPORE_ERR_USAGE naming both, and nothing is written to
+ * `children`. Otherwise each has its answer, and the first failure among them is returned: what was
+ * spawned stays, and is the caller's. */
+SPORE_API SPORE_CHECK int spore_spawn_many_unjailed(spore_zygote *z,
+						    const struct spore_spawn_options *options,
+						    struct spore_child *children, size_t n,
+						    struct spore_error *err);
+
+/* ---- pools ---------------------------------------------------------------------------------- */
+
+/* Machines made ahead of need, by a thread of the pool's own, which also tears down those that were
+ * spawned from it and have ended. Shells serve every zygote of one durable layout (processors and what
+ * they offer, memory, devices and their queues). Armed machines are spawned already, of one zygote,
+ * and only have to run: they serve spawns that name no other disks. Any thread. */
+enum { SPORE_POOL_MOST = 4096 };
+
+struct spore_pool_options {
+	size_t size;
+	uint32_t shells; /* how many to keep ready, at most SPORE_POOL_MOST */
+	uint32_t armed;
+	uint64_t reserved[8];
+};
+#define SPORE_POOL_OPTIONS_INIT { sizeof(struct spore_pool_options), 0, 0, {0} }
+
+/* For zygotes like this one. Returns at once: spore_pool_settle waits until it is full. */
+SPORE_API SPORE_CHECK int spore_pool_new(spore_zygote *z, const struct spore_pool_options *options,
+					 spore_pool **ret_pool, struct spore_error *err);
+/* How many shells to keep; and how many armed machines, and of which zygote. */
+SPORE_API SPORE_CHECK int spore_pool_resize(spore_pool *p, uint32_t shells, struct spore_error *err);
+SPORE_API SPORE_CHECK int spore_pool_arm(spore_pool *p, spore_zygote *z, uint32_t armed,
+					 struct spore_error *err);
+
+struct spore_pool_stats {
+	uint32_t wanted_shells, wanted_armed;
+	uint32_t shells, armed; /* ready */
+	uint32_t building;
+	uint32_t dead;          /* ended machines that are not torn down yet */
+	uint64_t from_shell, from_armed, cold; /* spawned so far: in a shell, armed, built then */
+	uint64_t failures;      /* to make one, so far */
+	uint64_t reserved[8];
+	struct spore_error failure; /* the last of them; code is SPORE_OK when there was none */
+};
+/* Cannot fail. */
+SPORE_API void spore_pool_stats(spore_pool *p, struct spore_pool_stats *ret_stats);
+
+/* Waits until all that is wanted is ready and all that has ended is torn down, for at most
+ * `timeout_ms` (-1: for ever), and says in *ret_settled (may be NULL) whether it is so. The time being
+ * up is no error; that something cannot be made is. */
+SPORE_API SPORE_CHECK int spore_pool_settle(spore_pool *p, int timeout_ms, int *ret_settled,
+					    struct spore_error *err);
+
+/* What is ready is torn down. Machines that were spawned from it live on. Accepts NULL. Nothing else
+ * may be using it. */
+SPORE_API void spore_pool_free(spore_pool *p);
+
+/* ---- the ends of many machines -------------------------------------------------------------- */
+
+/* Tells which machines of a set have ended, at one descriptor. Any thread. */
+typedef struct spore_events spore_events;
+
+struct spore_event {
+	spore_machine *machine;
+	void *ctx;           /* as given with it */
+	int32_t outcome;     /* enum spore_outcome */
+	int32_t reserved_int;
+	uint64_t reserved[4];
+};
+
+SPORE_API SPORE_CHECK int spore_events_new(spore_events **ret_events, struct spore_error *err);
+/* A local machine that was started (SPORE_ERR_STATE for others), ended or not. It must have left the
+ * set before it is freed: it does when its end is told, or is taken out. */
+SPORE_API SPORE_CHECK int spore_events_add(spore_events *e, spore_machine *m, void *ctx,
+					   struct spore_error *err);
+/* A machine that is not in it (any more) is no error. */
+SPORE_API void spore_events_remove(spore_events *e, spore_machine *m);
+/* Readable when spore_events_next would not wait. Borrowed. */
+SPORE_API int spore_events_fd(spore_events *e);
+/* Waits for at most `timeout_ms` (-1: for ever) and gives up to `cap` machines that have ended, each
+ * once. None, when the time is up, is no error. */
+SPORE_API SPORE_CHECK int spore_events_next(spore_events *e, int timeout_ms,
+					    struct spore_event *ret_events, size_t cap,
+					    size_t *ret_n, struct spore_error *err);
+/* Accepts NULL. Nothing else may be using it. */
+SPORE_API void spore_events_free(spore_events *e);
 
 /* ---- serving -------------------------------------------------------------------------------- */
 

@@ -10,18 +10,27 @@ static const char *word(const char *s)
 	return s[0] != '\0' ? s : NULL;
 }
 
-/* Where disk `index` is taken from: the caller's file before the snapshot's. */
-static const char *disk_path(const struct device_state *v, uint32_t index,
-			     const struct spore_restore_options *o)
+/* Disk `index`: the caller's file before the image's. */
+static struct spore_disk disk_of(const struct device_state *v, uint32_t index,
+				 const struct config_disks *given)
 {
-	for (size_t i = 0; i < o->n_disks; i++)
-		if (o->disks[i].index == index && o->disks[i].path != NULL)
-			return o->disks[i].path;
-	return v->blk.base.path;
+	struct spore_disk k = { v->blk.base.path, (uint32_t)v->blk.mode, 0 };
+
+	for (size_t i = 0; i < given->n; i++) {
+		const struct spore_identity_disk *g = &given->disk[i];
+
+		if (g->index != index || g->path == NULL)
+			continue;
+		k.path = g->path;
+		if (g->mode != 0)
+			k.mode = g->mode;
+		break;
+	}
+	return k;
 }
 
-err_t config_doc_of_image(const struct image *i, const struct spore_restore_options *o,
-			  struct diag *d, json_t **ret_doc)
+err_t config_doc_of_image(const struct image *i, const struct config_disks *given, struct diag *d,
+			  json_t **ret_doc)
 {
 	const struct machine_note *note = image_note(i);
 	const struct topology *t = geometry_topology(image_geometry(i));
@@ -40,8 +49,7 @@ err_t config_doc_of_image(const struct image *i, const struct spore_restore_opti
 
 		if (v->kind != DEV_BLK)
 			continue;
-		disks[c.n_disks] = (struct spore_disk){
-			disk_path(v, (uint32_t)c.n_disks, o), (uint32_t)v->blk.mode, 0 };
+		disks[c.n_disks] = disk_of(v, (uint32_t)c.n_disks, given);
 		c.n_disks++;
 	}
 	return config_doc_of(&c, d, ret_doc);

@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "edge/lib/config_image.h"
 #include "edge/lib/error.h"
 #include "edge/lib/timings.h"
 
@@ -43,8 +44,14 @@ struct spore_timings timings_of(const struct phase_times *t)
 
 static void machine_drop(struct local *l)
 {
-	vm_running_free(l->running);
-	vm_paused_free(l->paused);
+	if (l->pool != NULL && l->running != NULL)
+		pool_retire_running(l->pool, l->running);
+	else
+		vm_running_free(l->running);
+	if (l->pool != NULL && l->paused != NULL)
+		pool_retire(l->pool, l->paused);
+	else
+		vm_paused_free(l->paused);
 	l->running = NULL;
 	l->paused = NULL;
 }
@@ -83,7 +90,8 @@ void local_unstart(struct local *l)
 
 void local_end(struct local *l, enum spore_outcome o, const struct diag *why)
 {
-	l->times = *times_now(l);
+	if (l->running != NULL || l->paused != NULL)
+		l->times = *times_now(l);
 	l->state = SPORE_ENDED;
 	l->outcome = o;
 	if (o == SPORE_OUTCOME_ERROR || o == SPORE_OUTCOME_CRASH)
@@ -184,11 +192,14 @@ static err_t local_timings(spore_machine *m, struct spore_timings *ret_timings, 
 static err_t local_config(spore_machine *m, char **ret_json, struct diag *d)
 {
 	struct local *l = local_of(m);
+	const struct config_disks none = { 0, NULL };
 	LOCAL_LOCK(l);
 	char *text;
 
-	if (l->doc == NULL)
+	if (l->doc == NULL && l->image == NULL)
 		return machine_state_fail(l->state, "config", d);
+	if (l->doc == NULL)
+		TRY(config_doc_of_image(l->image, &none, d, &l->doc));
 	text = json_dumps(l->doc, JSON_COMPACT);
 	if (text == NULL)
 		return diag_fail(d, FAIL(ERR_NOMEM), "config: out of memory");
@@ -257,13 +268,15 @@ static void local_free(spore_machine *m)
 	fd_drop(&l->event);
 	fd_drop(&l->ended);
 	json_decref(l->doc);
+	image_free(l->image);
+	pool_free(l->pool);
 	(void)pthread_mutex_destroy(&l->lock);
 	free(l);
 }
 
 static const struct machine_ops local_ops = {
 	.boot = local_boot, .restore = local_restore, .pause = local_pause, .resume = local_resume,
-	.snapshot = local_snapshot, .stop = local_stop, .wait = local_wait, .state = local_state,
+	.snapshot = local_snapshot, .freeze = local_freeze, .stop = local_stop, .wait = local_wait, .state = local_state,
 	.outcome = local_outcome, .timings = local_timings, .config = local_config,
 	.name = local_name, .input = local_input, .output = local_output, .attach = local_attach,
 	.event_fd = local_event_fd, .output_fd = local_output_fd, .free = local_free,
@@ -281,7 +294,7 @@ static err_t events_open(struct local *l, struct diag *d)
 	return OK;
 }
 
-static err_t local_new(const struct spore_machine_options *o, struct diag *d, struct local **ret)
+err_t local_new(const struct spore_machine_options *o, struct diag *d, struct local **ret)
 {
 	struct local *l = calloc(1, sizeof *l);
 	err_t e;
@@ -312,10 +325,8 @@ int spore_machine_new(const struct spore_machine_options *options, spore_machine
 	struct spore_machine_options o = SPORE_MACHINE_OPTIONS_INIT;
 	struct diag d = DIAG_INIT;
 	struct local *l = NULL;
-	err_t e = options_take(options, sizeof o, sizeof o, &o, "spore_machine_options", &d);
+	err_t e = machine_options_take(options, &o, &d);
 
-	if (!failed(e))
-		e = options_check(0, 0, o.reserved, "spore_machine_options", &d);
 	if (!failed(e))
 		e = local_new(&o, &d, &l);
 	if (!failed(e))

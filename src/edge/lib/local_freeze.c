@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* RUNNING <-> PAUSED, PAUSED -> file, and the end from outside. */
+/* RUNNING <-> PAUSED, PAUSED -> file, PAUSED -> zygote, and the end from outside. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +7,7 @@
 #include "edge/lib/local.h"
 #include "edge/lib/timings.h"
 #include "life/snapshot.h"
+#include "life/zygote.h"
 
 /* A reader of the console that does not keep up must not hold up the vCPU that is to stop. */
 static err_t pause_now(struct local *l, struct diag *d)
@@ -71,7 +72,7 @@ static void warning_give(const struct diag *warning, char **ret_warning)
 		*ret_warning = warning->text[0] != '\0' ? strdup(warning->text) : NULL;
 }
 
-static err_t freeze(struct local *l, const char *path, const struct spore_snapshot_options *o,
+static err_t write_file(struct local *l, const char *path, const struct spore_snapshot_options *o,
 		    struct diag *d)
 {
 	struct phase_times times = { .n = 0 };
@@ -108,13 +109,47 @@ err_t local_snapshot(spore_machine *m, const char *path, const struct spore_snap
 		return machine_state_fail(l->state, "snapshot", d);
 	if (ran)
 		TRY(pause_now(l, d));
-	e = freeze(l, path, o, d);
+	e = write_file(l, path, o, d);
 	if (!failed(e) && (o->flags & SPORE_SNAPSHOT_STOP) != 0)
 		local_end(l, SPORE_OUTCOME_STOPPED, NULL);
 	else if (ran)
 		/* The first failure is the one to tell; a machine that cannot go on says so
 		 * itself, as its outcome. */
 		e = failed(e) ? (ignore(resume_now(l, NULL)), e) : resume_now(l, d);
+	return e;
+}
+
+/* The machine is gone with its success, and with some failures. */
+static err_t freeze_now(struct local *l, struct zygote **ret_zygote, struct diag *d)
+{
+	err_t e;
+
+	l->times = *vm_times(l->paused);
+	e = vm_freeze(&l->paused, d, ret_zygote);
+	if (!failed(e))
+		local_end(l, SPORE_OUTCOME_STOPPED, NULL);
+	else if (l->paused == NULL)
+		local_end(l, SPORE_OUTCOME_ERROR, d);
+	return e;
+}
+
+err_t local_freeze(spore_machine *m, const struct spore_freeze_options *o,
+		   struct zygote **ret_zygote, struct diag *d)
+{
+	struct local *l = local_of(m);
+	LOCAL_LOCK(l);
+	bool ran;
+	err_t e;
+
+	local_refresh(l);
+	ran = l->state == SPORE_RUNNING;
+	if (!(ran && (o->flags & SPORE_FREEZE_PAUSE) != 0) && l->state != SPORE_PAUSED)
+		return machine_state_fail(l->state, "freeze", d);
+	if (ran)
+		TRY(pause_now(l, d));
+	e = freeze_now(l, ret_zygote, d);
+	if (ran && l->state == SPORE_PAUSED)
+		ignore(resume_now(l, NULL)); /* one that cannot go on says so as its outcome */
 	return e;
 }
 

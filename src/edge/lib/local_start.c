@@ -119,6 +119,7 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* At most SPORE_DISKS_MAX disks. */
 static err_t restore_run(struct local *l, struct snapshot *snap,
 			 const struct spore_restore_options *o, struct diag *d,
 			 vm_paused **ret_vm)
@@ -129,9 +130,6 @@ static err_t restore_run(struct local *l, struct snapshot *snap,
 					    .disks = disks };
 	uint64_t start = now_ns();
 
-	if (o->n_disks > countof(disks))
-		return diag_fail(d, FAIL(ERR_USAGE), "%zu disks to replace, expected at most %d",
-				 o->n_disks, SPORE_DISKS_MAX);
 	for (size_t i = 0; i < o->n_disks; i++)
 		disks[i] = (struct restore_disk){ o->disks[i].index, o->disks[i].path };
 	if ((o->flags & SPORE_RESTORE_VERIFY) != 0) {
@@ -146,6 +144,19 @@ static void snapshot_drop(struct snapshot **s)
 	snapshot_free(*s);
 }
 
+static err_t doc_of(const struct image *i, const struct spore_restore_options *o, struct diag *d,
+		    json_t **ret_doc)
+{
+	struct spore_identity_disk disks[SPORE_DISKS_MAX];
+
+	if (o->n_disks > countof(disks))
+		return diag_fail(d, FAIL(ERR_USAGE), "%zu disks to replace, expected at most %d",
+				 o->n_disks, SPORE_DISKS_MAX);
+	for (size_t n = 0; n < o->n_disks; n++)
+		disks[n] = (struct spore_identity_disk){ o->disks[n].index, 0, o->disks[n].path };
+	return config_doc_of_image(i, &(struct config_disks){ o->n_disks, disks }, d, ret_doc);
+}
+
 static err_t restore_file(struct local *l, const char *path, const struct spore_restore_options *o,
 			  struct diag *d)
 {
@@ -154,7 +165,7 @@ static err_t restore_file(struct local *l, const char *path, const struct spore_
 	owned_json doc = NULL;
 
 	TRY(snapshot_open(path, d, &snap));
-	TRY(config_doc_of_image(snapshot_image(snap), o, d, &doc));
+	TRY(doc_of(snapshot_image(snap), o, d, &doc));
 	console_calm(&l->console);
 	TRY(restore_run(l, snap, o, d, &vm));
 	l->doc = take_ptr(doc);

@@ -11,7 +11,15 @@ enum {
 	CONFIG_LEAST = sizeof(struct spore_config),
 	RESTORE_LEAST = sizeof(struct spore_restore_options),
 	SNAPSHOT_LEAST = sizeof(struct spore_snapshot_options),
+	MACHINE_LEAST = sizeof(struct spore_machine_options),
 };
+
+err_t machine_options_take(const struct spore_machine_options *o, struct spore_machine_options *ret,
+			   struct diag *d)
+{
+	TRY(options_take(o, MACHINE_LEAST, sizeof *ret, ret, "spore_machine_options", d));
+	return options_check(0, 0, ret->reserved, "spore_machine_options", d);
+}
 
 const char *machine_state_word(enum spore_state s)
 {

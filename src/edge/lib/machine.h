@@ -7,6 +7,8 @@
 
 #include "base/diag.h"
 
+struct zygote;
+
 struct machine_ops {
 	err_t (*boot)(spore_machine *m, const struct spore_config *c, struct diag *d);
 	err_t (*restore)(spore_machine *m, const char *path, const struct spore_restore_options *o,
@@ -15,6 +17,8 @@ struct machine_ops {
 	err_t (*resume)(spore_machine *m, struct diag *d);
 	err_t (*snapshot)(spore_machine *m, const char *path,
 			  const struct spore_snapshot_options *o, struct diag *d);
+	err_t (*freeze)(spore_machine *m, const struct spore_freeze_options *o,
+			struct zygote **ret_zygote, struct diag *d);
 	err_t (*stop)(spore_machine *m, struct diag *d);
 	err_t (*wait)(spore_machine *m, int timeout_ms, enum spore_outcome *ret_outcome,
 		      struct spore_error *ret_why, struct diag *d);
@@ -37,6 +41,10 @@ struct machine_ops {
 struct spore_machine {
 	const struct machine_ops *ops;
 };
+
+/* A caller's structure (NULL: none) over the defaults in *ret. */
+must_check err_t machine_options_take(const struct spore_machine_options *o,
+				      struct spore_machine_options *ret, struct diag *d);
 
 /* The sentence for a call that a state does not allow. */
 err_t machine_state_fail(enum spore_state is, const char *what, struct diag *d);

@@ -434,9 +434,20 @@ static void remote_free(spore_machine *m)
 	free(r);
 }
 
+static err_t remote_freeze(spore_machine *m, const struct spore_freeze_options *o,
+			   struct zygote **ret_zygote, struct diag *d)
+{
+	(void)m;
+	(void)o;
+	(void)ret_zygote;
+	return diag_fail(d, FAIL(ERR_STATE), "freeze: only a machine in this process can become a "
+			 "zygote here");
+}
+
 static const struct machine_ops remote_ops = {
 	.boot = remote_boot, .restore = remote_restore, .pause = remote_pause,
-	.resume = remote_resume, .snapshot = remote_snapshot, .stop = remote_stop,
+	.resume = remote_resume, .snapshot = remote_snapshot, .freeze = remote_freeze,
+	.stop = remote_stop,
 	.wait = remote_wait, .state = remote_state, .outcome = remote_outcome,
 	.timings = remote_timings, .config = remote_config, .name = remote_name,
 	.input = remote_input, .output = remote_output, .attach = remote_attach,
