@@ -269,11 +269,9 @@ const char *guest_ask(struct guest *g, const char *format, ...)
 
 /* ---- its life ---- */
 
-struct guest *guest_new(void)
+static struct guest *guest_alloc(struct spore_machine_options *ret_options)
 {
-	struct spore_machine_options o = SPORE_MACHINE_OPTIONS_INIT;
 	struct guest *g;
-	struct spore_error err;
 	pthread_condattr_t attr;
 
 	need_kvm();
@@ -284,8 +282,18 @@ struct guest *guest_new(void)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&g->came, &attr);
 	pthread_condattr_destroy(&attr);
-	o.console = hear;
-	o.ctx = g;
+	*ret_options = (struct spore_machine_options)SPORE_MACHINE_OPTIONS_INIT;
+	ret_options->console = hear;
+	ret_options->ctx = g;
+	return g;
+}
+
+struct guest *guest_new(void)
+{
+	struct spore_machine_options o;
+	struct spore_error err;
+	struct guest *g = guest_alloc(&o);
+
 	spore_must(spore_machine_new(&o, &g->m, &err), &err, "new");
 	return g;
 }
@@ -337,6 +345,33 @@ struct guest *guest_restore(const char *path, const struct guest *from)
 
 	guest_resume(g);
 	return g;
+}
+
+struct guest *guest_spawn(spore_zygote *z, const struct spore_spawn_options *o)
+{
+	struct spore_spawn_options s = SPORE_SPAWN_OPTIONS_INIT;
+	struct spore_machine_options console;
+	struct spore_error err;
+	struct guest *g = guest_alloc(&console);
+
+	if (o != NULL)
+		s = *o;
+	s.flags |= SPORE_SPAWN_RESUME;
+	s.machine = &console;
+	spore_must(spore_spawn_unjailed(z, &s, &g->m, &err), &err, "spawn");
+	return g;
+}
+
+spore_zygote *guest_to_zygote(struct guest *g)
+{
+	struct spore_freeze_options o = SPORE_FREEZE_OPTIONS_INIT;
+	spore_zygote *z = NULL;
+	struct spore_error err;
+
+	o.flags = SPORE_FREEZE_PAUSE;
+	spore_must(spore_machine_freeze(g->m, &o, &z, &err), &err, "freeze");
+	guest_free(g);
+	return z;
 }
 
 void guest_pause(struct guest *g)

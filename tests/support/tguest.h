@@ -29,6 +29,11 @@ struct guest *guest_boot(const struct spore_config *c);
  * over. NULL: nothing was on its way. */
 struct guest *guest_restore_paused(const char *path, const struct guest *from);
 struct guest *guest_restore(const char *path, const struct guest *from);
+/* Spawned, RUNNING. `o` (NULL: the defaults) has no machine: its console is the guest's. At rest, so
+ * that nothing was on its way, the zygote was frozen. */
+struct guest *guest_spawn(spore_zygote *z, const struct spore_spawn_options *o);
+/* The end of a guest at rest: frozen. */
+spore_zygote *guest_to_zygote(struct guest *g);
 /* Ends it if it has not ended. Accepts NULL. */
 void guest_free(struct guest *g);
 spore_machine *guest_machine(struct guest *g);
