@@ -6,7 +6,6 @@
 
 #include "life/arch.h"
 #include "life/devices.h"
-#include "life/phases.h"
 #include "life/vm_internal.h"
 
 #define RAM_CUT "the snapshot file behind the guest's RAM was cut short while it ran"
@@ -48,7 +47,8 @@ static void tell_first_exit(struct vm *vm)
 {
 	vm->exit_told = true;
 	if (vm->options.first_exit != NULL)
-		vm->options.first_exit(vm->options.ctx, vcpus_first_entry(vm->vcpus), clock_ns());
+		vm->options.first_exit(vm->options.ctx, vcpus_first_entry(vm->vcpus),
+				       vcpus_first_exit(vm->vcpus));
 }
 
 bool vm_on_exit(void *ctx, vcpu_id id, const struct vcpu_exit *exit)

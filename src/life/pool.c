@@ -83,6 +83,7 @@ static err_t build_one(const struct pool *p, struct zygote *z, struct diag *d, s
 {
 	const struct vm_options nobody = { 0 };
 	const struct identity plain = { .clock = CLOCK_FROZEN };
+	struct shell_options opens = SHELL_OPENS;
 	vm_shell *shell;
 	vm_paused *vm;
 
