@@ -479,6 +479,22 @@ struct spore_identity {
 };
 #define SPORE_IDENTITY_INIT { sizeof(struct spore_identity), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0} }
 
+/* How a child is confined (SECURITY.md says by what). Each wall can be left out by its word, and is by
+ * nothing else: a host that lacks one is refused, naming it. */
+struct spore_jail {
+	size_t size;
+	uint32_t flags;
+	int32_t cgroup;          /* a folder of a cgroup file system for it to be in, or -1; borrowed */
+	const char *const *without; /* words: userns, pidns, mountns, netns, ipcns, utsns, landlock,
+				     * seccomp; NULL-terminated; NULL: nothing is left out */
+	const char *worker;      /* the worker program; NULL: $SPORE_WORKER, else the installed one */
+	uint64_t reserved[8];
+};
+enum {
+	SPORE_JAIL_OUTLIVES = 1 /* it goes on when the thread that spawned it ends; else it is killed */
+};
+#define SPORE_JAIL_INIT { sizeof(struct spore_jail), 0, -1, 0, 0, {0} }
+
 typedef struct spore_pool spore_pool;
 
 enum {
@@ -492,9 +508,17 @@ struct spore_spawn_options {
 	const struct spore_identity *identity;       /* NULL: only what is always new */
 	const struct spore_machine_options *machine; /* its console; NULL: none */
 	spore_pool *pool; /* to take from, and to end in; NULL: it is built now */
+	const struct spore_jail *jail; /* without a pool; NULL: all walls */
 	uint64_t reserved[8];
 };
-#define SPORE_SPAWN_OPTIONS_INIT { sizeof(struct spore_spawn_options), 0, 0, 0, 0, 0, {0} }
+#define SPORE_SPAWN_OPTIONS_INIT { sizeof(struct spore_spawn_options), 0, 0, 0, 0, 0, 0, {0} }
+
+/* A new machine, PAUSED (or RUNNING), in a process of its own that can do almost nothing: a worker. The
+ * handle is like that of a local machine, but the console is only read with spore_machine_output, and
+ * to write a snapshot the machine is frozen. With a pool (of workers) it takes what is ready there.
+ * `options` may be NULL. */
+SPORE_API SPORE_CHECK int spore_spawn(spore_zygote *z, const struct spore_spawn_options *options,
+				      spore_machine **ret_machine, struct spore_error *err);
 
 /* A new machine, PAUSED (or RUNNING), in the caller's own process. NOT JAILED: whatever breaks out of
  * the guest has what this process has. It is for those who confine themselves. With a pool it takes
@@ -534,13 +558,20 @@ SPORE_API SPORE_CHECK int spore_spawn_many_unjailed(spore_zygote *z,
  * and only have to run: they serve spawns that name no other disks. Any thread. */
 enum { SPORE_POOL_MOST = 4096 };
 
+enum {
+	SPORE_POOL_UNJAILED = 1 /* of machines in this process, for spore_spawn_unjailed; else workers */
+};
+
 struct spore_pool_options {
 	size_t size;
 	uint32_t shells; /* how many to keep ready, at most SPORE_POOL_MOST */
 	uint32_t armed;
+	uint32_t flags;
+	uint32_t reserved_int;
+	const struct spore_jail *jail; /* of workers; NULL: all walls */
 	uint64_t reserved[8];
 };
-#define SPORE_POOL_OPTIONS_INIT { sizeof(struct spore_pool_options), 0, 0, {0} }
+#define SPORE_POOL_OPTIONS_INIT { sizeof(struct spore_pool_options), 0, 0, 0, 0, 0, {0} }
 
 /* For zygotes like this one. Returns at once: spore_pool_settle waits until it is full. */
 SPORE_API SPORE_CHECK int spore_pool_new(spore_zygote *z, const struct spore_pool_options *options,

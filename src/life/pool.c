@@ -9,8 +9,7 @@
 
 #include "base/heap.h"
 #include "life/pool_parts.h"
-#include "life/spawn.h"
-#include "life/state.h"
+#include "life/worker_kit.h"
 
 /* After a failure: a host that lacks something now may have it later, and is not to be asked all the
  * time. */
@@ -71,30 +70,11 @@ static enum work next_work(struct pool *p)
 }
 
 /* What is no longer wanted. Lock held. */
-static struct vm *surplus(struct pool *p)
+static void *surplus(struct pool *p)
 {
 	if (p->shells.n > p->want.shells)
 		return stack_pop(&p->shells);
 	return p->armed.n > p->want.armed ? stack_pop(&p->armed) : NULL;
-}
-
-/* `z`: what is to be armed; NULL: a shell. */
-static err_t build_one(const struct pool *p, struct zygote *z, struct diag *d, struct vm **ret)
-{
-	const struct vm_options nobody = { 0 };
-	const struct identity plain = { .clock = CLOCK_FROZEN };
-	struct shell_options opens = SHELL_OPENS;
-	vm_shell *shell;
-	vm_paused *vm;
-
-	if (z == NULL) {
-		TRY(shell_make(p->layout, &opens, d, &shell));
-		*ret = vm_of_shell(shell);
-	} else {
-		TRY(vm_spawn(z, &plain, &nobody, d, &vm));
-		*ret = vm_of_paused(vm);
-	}
-	return OK;
 }
 
 static void note_failure(struct pool *p, err_t e, const struct diag *d)
@@ -109,11 +89,11 @@ static void note_failure(struct pool *p, err_t e, const struct diag *d)
 }
 
 /* Lock held, and not meanwhile. */
-static void tear_down(struct pool *p, struct vm *vm)
+static void tear_down(struct pool *p, void *thing)
 {
 	p->freeing = 1;
 	pool_unlock(p);
-	vm_free(vm);
+	p->kind->free(thing);
 	pool_lock(p);
 	p->freeing = 0;
 }
@@ -123,12 +103,12 @@ static void build(struct pool *p, enum work what)
 {
 	struct zygote *z = what == WORK_ARMED ? zygote_again(p->zygote) : NULL;
 	struct diag d = DIAG_INIT;
-	struct vm *vm = NULL;
+	void *made = NULL;
 	err_t e;
 
 	p->building = 1;
 	pool_unlock(p);
-	e = build_one(p, z, &d, &vm);
+	e = p->kind->build(p, z, &d, &made);
 	pool_lock(p);
 	p->building = 0;
 	if (failed(e)) {
@@ -136,9 +116,9 @@ static void build(struct pool *p, enum work what)
 	} else {
 		p->pause_ms = 0;
 		if (z == NULL || z == p->zygote)
-			stack_push(z == NULL ? &p->shells : &p->armed, vm);
+			stack_push(z == NULL ? &p->shells : &p->armed, made);
 		else
-			tear_down(p, vm); /* others are to be armed by now */
+			tear_down(p, made); /* others are to be armed by now */
 	}
 	pool_unlock(p);
 	zygote_free(z);
@@ -155,7 +135,7 @@ static void wait_for_work(struct pool *p)
 
 static void work_once(struct pool *p)
 {
-	struct vm *extra = surplus(p);
+	void *extra = surplus(p);
 	enum work next = extra != NULL ? WORK_FREE : next_work(p);
 
 	p->turn = next == WORK_FREE;
@@ -229,7 +209,8 @@ static void conds_init(struct pool *p)
 	pthread_condattr_destroy(&attr);
 }
 
-err_t pool_new(struct zygote *z, struct pool_want want, struct diag *d, struct pool **ret_pool)
+err_t pool_make(struct zygote *z, struct pool_want want, const struct pool_kind *kind,
+		struct worker_kit *kit, struct diag *d, struct pool **ret_pool)
 {
 	struct pool *p;
 	err_t e;
@@ -242,6 +223,7 @@ err_t pool_new(struct zygote *z, struct pool_want want, struct diag *d, struct p
 	refs_init(&p->references);
 	pthread_mutex_init(&p->lock, NULL);
 	conds_init(p);
+	p->kind = kind;
 	p->layout = image_again(zygote_image(z));
 	p->zygote = want.armed != 0 ? zygote_again(z) : NULL;
 	p->fits = zygote_id(z);
@@ -253,6 +235,7 @@ err_t pool_new(struct zygote *z, struct pool_want want, struct diag *d, struct p
 		pool_free(p);
 		return e;
 	}
+	p->kit = kit;
 	*ret_pool = p;
 	return OK;
 }
@@ -280,6 +263,7 @@ void pool_free(struct pool *p)
 	if (p == NULL || !refs_drop(&p->references))
 		return;
 	image_free(p->layout);
+	worker_kit_free(p->kit);
 	pthread_cond_destroy(&p->work);
 	pthread_cond_destroy(&p->done);
 	pthread_mutex_destroy(&p->lock);
@@ -309,12 +293,12 @@ static void disarm(struct pool *p, const struct zygote *unless)
 {
 	p->want.armed = 0;
 	while (p->zygote != unless && p->armed.n > 0) {
-		struct vm *vm = stack_pop(&p->armed);
+		void *thing = stack_pop(&p->armed);
 
-		if (pool_leave(p, vm))
+		if (pool_leave(p, thing))
 			continue;
 		pool_unlock(p);
-		vm_free(vm);
+		p->kind->free(thing);
 		pool_lock(p);
 	}
 }

@@ -52,6 +52,18 @@ must_check bool pool_settle(struct pool *p, int ms);
 must_check err_t pool_spawn(struct pool *p, struct zygote *z, const struct identity *id,
 			    const struct vm_options *o, struct diag *d, vm_paused **ret_vm);
 
+/* The same with workers. What each is given is fixed here: `kit` is taken on success. */
+struct worker;
+struct worker_kit;
+must_check err_t pool_workers_new(struct zygote *z, struct pool_want want, struct worker_kit *kit,
+				  struct diag *d, struct pool **ret_pool);
+bool pool_is_of_workers(const struct pool *p);
+/* worker_spawn in whatever is ready, running or paused. */
+must_check err_t pool_worker_spawn(struct pool *p, struct zygote *z, const struct identity *id,
+				   bool run, struct diag *d, struct worker **ret_worker);
+/* Kills it; somebody else waits until nothing is left. */
+void pool_worker_retire(struct pool *p, struct worker *w);
+
 /* The end of a machine. It does not run any more when this returns, and nobody is called by it. One
  * that writes to a disk in place is torn down here and now, since others may be waiting for that. */
 void pool_retire(struct pool *p, vm_paused *vm);

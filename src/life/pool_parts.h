@@ -8,26 +8,35 @@
 #include "base/refs.h"
 #include "life/pool.h"
 
-struct vm;
-
+struct worker_kit;
 struct stack {
 	uint32_t n;
-	struct vm *vm[POOL_MOST];
+	void *thing[POOL_MOST];
 };
 
-static inline void stack_push(struct stack *s, struct vm *vm)
+static inline void stack_push(struct stack *s, void *thing)
 {
-	s->vm[s->n++] = vm;
+	s->thing[s->n++] = thing;
 }
 
-static inline struct vm *stack_pop(struct stack *s)
+static inline void *stack_pop(struct stack *s)
 {
-	return s->vm[--s->n];
+	return s->thing[--s->n];
 }
+
+/* What a pool is a pool of: machines in this process (pool_spawn.c), or workers (pool_worker.c). */
+struct pool_kind {
+	/* One that is ready for any zygote of the layout; or, `armed` not being NULL, for that one,
+	 * paused before its first entry. */
+	err_t (*build)(const struct pool *p, struct zygote *armed, struct diag *d, void **ret);
+	void (*free)(void *thing); /* takes its time */
+};
 
 struct pool {
 	struct refs references;
+	const struct pool_kind *kind;
 	const struct image *layout; /* what shells are made like; a reference */
+	struct worker_kit *kit;     /* of workers: what each is given; owned */
 	pthread_t thread;
 
 	pthread_mutex_t lock;       /* all below */
@@ -49,6 +58,12 @@ struct pool {
 void pool_lock(struct pool *p);
 void pool_unlock(struct pool *p);
 /* False, and not taken, when the thread would have too much to do. Lock held. */
-must_check bool pool_leave(struct pool *p, struct vm *vm);
+must_check bool pool_leave(struct pool *p, void *thing);
+/* An armed one (of that zygote, if its own disks will do), else a shell, else neither. */
+struct taken { void *armed, *shell; };
+struct taken pool_take(struct pool *p, const struct zygote *z, const struct identity *id);
 /* ERR_TOPOLOGY, ERR_CPU_FEATURE: another layout. */
 must_check err_t pool_judge(struct pool *p, const struct zygote *z, struct diag *d);
+/* A pool of that kind; `kit` is taken on success. */
+must_check err_t pool_make(struct zygote *z, struct pool_want want, const struct pool_kind *kind,
+			   struct worker_kit *kit, struct diag *d, struct pool **ret_pool);

@@ -25,18 +25,16 @@ err_t pool_judge(struct pool *p, const struct zygote *z, struct diag *d)
 	return OK;
 }
 
-struct taken { vm_paused *armed; vm_shell *shell; };
-
-static struct taken take(struct pool *p, const struct zygote *z, const struct identity *id)
+struct taken pool_take(struct pool *p, const struct zygote *z, const struct identity *id)
 {
 	struct taken t = { NULL, NULL };
 
 	pool_lock(p);
 	if (p->armed.n > 0 && z == p->zygote && id->n_disks == 0) {
-		t.armed = vm_as_paused(stack_pop(&p->armed));
+		t.armed = stack_pop(&p->armed);
 		p->from_armed++;
 	} else if (p->shells.n > 0) {
-		t.shell = vm_as_shell(stack_pop(&p->shells));
+		t.shell = stack_pop(&p->shells);
 		p->from_shell++;
 	} else {
 		p->cold++;
@@ -46,24 +44,67 @@ static struct taken take(struct pool *p, const struct zygote *z, const struct id
 	return t;
 }
 
+bool pool_leave(struct pool *p, void *thing)
+{
+	if (p->closing || p->dead.n == POOL_DEAD_MOST)
+		return false;
+	stack_push(&p->dead, thing);
+	(void)pthread_cond_signal(&p->work);
+	return true;
+}
+
+/* ---- machines in this process ---- */
+
+static err_t build(const struct pool *p, struct zygote *armed, struct diag *d, void **ret)
+{
+	const struct vm_options nobody = { 0 };
+	const struct identity plain = { .clock = CLOCK_FROZEN };
+	struct shell_options opens = SHELL_OPENS;
+	vm_shell *shell;
+	vm_paused *vm;
+
+	if (armed == NULL) {
+		TRY(shell_make(p->layout, &opens, d, &shell));
+		*ret = vm_of_shell(shell);
+	} else {
+		TRY(vm_spawn(armed, &plain, &nobody, d, &vm));
+		*ret = vm_of_paused(vm);
+	}
+	return OK;
+}
+
+static void unbuild(void *vm)
+{
+	vm_free(vm);
+}
+
+err_t pool_new(struct zygote *z, struct pool_want want, struct diag *d, struct pool **ret_pool)
+{
+	static const struct pool_kind machines = { build, unbuild };
+
+	return pool_make(z, want, &machines, NULL, d, ret_pool);
+}
+
 err_t pool_spawn(struct pool *p, struct zygote *z, const struct identity *id,
 		 const struct vm_options *o, struct diag *d, vm_paused **ret_vm)
 {
 	struct taken t;
+	vm_shell *shell;
 	err_t e;
 
 	TRY(pool_judge(p, z, d));
-	t = take(p, z, id);
+	t = pool_take(p, z, id);
 	if (t.armed != NULL) {
-		vm_claim(t.armed, id, o);
-		*ret_vm = t.armed;
+		*ret_vm = vm_as_paused(t.armed);
+		vm_claim(*ret_vm, id, o);
 		return OK;
 	}
 	if (t.shell == NULL)
 		return vm_spawn(z, id, o, d, ret_vm);
-	e = vm_spawn_in(&t.shell, z, id, o, d, ret_vm);
+	shell = vm_as_shell(t.shell);
+	e = vm_spawn_in(&shell, z, id, o, d, ret_vm);
 	if (failed(e))
-		vm_shell_free(t.shell);
+		vm_shell_free(shell);
 	return e;
 }
 
@@ -75,15 +116,6 @@ static bool writes_in_place(const struct vm *vm)
 		if (devices_disk_use(vm->devices, i).mode == DISK_RW)
 			return true;
 	return false;
-}
-
-bool pool_leave(struct pool *p, struct vm *vm)
-{
-	if (p->closing || p->dead.n == POOL_DEAD_MOST)
-		return false;
-	stack_push(&p->dead, vm);
-	(void)pthread_cond_signal(&p->work);
-	return true;
 }
 
 static void retire(struct pool *p, struct vm *vm)

@@ -71,6 +71,7 @@ err_t shell_confine(vm_shell *s, struct diag *d)
 {
 	struct vm *vm = vm_of_shell(s);
 
+	vm->confined = true;
 	TRY(vcpus_confine(vm->vcpus, vcpus_park(vm->vcpus), d));
 	return devices_confine(vm->devices, d);
 }
@@ -121,78 +122,31 @@ err_t layouts_fit(const struct image *have, const struct zygote *z, struct diag 
 
 /* ---- spawning ---- */
 
-static const struct identity_disk *override_of(const struct identity *id, uint32_t index)
-{
-	for (size_t i = 0; i < id->n_disks; i++)
-		if (id->disks[i].index == index)
-			return &id->disks[i];
-	return NULL;
-}
-
-/* The disks that a child runs on, by slot. Those that it was given are opened here. */
-struct child_disks {
-	struct spawn_disk slot[SHAPE_DEVICES_MAX];
-	struct disk_base *given[SHAPE_DEVICES_MAX];
-	uint32_t n; /* disks that the machine has */
-};
-
-static void child_disks_drop(struct child_disks *c)
+/* The disks that a child runs on, by slot: the zygote's, each with a file for its private layer. */
+static err_t child_disks(struct vm *vm, const struct zygote *z, struct diag *d,
+			 struct spawn_disk *ret)
 {
 	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++) {
-		fd_drop(&c->slot[i].layer);
-		disk_base_free(c->given[i]);
+		ret[i] = (struct spawn_disk){ z->disks[i], fd_take(&vm->layer[i]) };
+		if (z->disks[i] != NULL && !fd_is_open(ret[i].layer) &&
+		    disk_base_mode(z->disks[i]) == DISK_COW)
+			TRY(layer_file_new(NULL, d, &ret[i].layer));
 	}
-}
-
-static err_t child_disk(const struct identity_disk *o, struct disk_base *zygotes, struct diag *d,
-			struct disk_base **ret_given)
-{
-	enum disk_mode mode = disk_base_mode(zygotes);
-
-	if ((mode == DISK_RO) != (o->mode == DISK_RO))
-		return diag_fail(d, FAIL(ERR_USAGE), "disk %" PRIu32 " is %s for the guest, and cannot "
-				 "be made otherwise", o->index,
-				 mode == DISK_RO ? "read-only" : "writable");
-	return disk_base_open(o->path, o->mode, disk_base_capacity(zygotes), d, ret_given);
-}
-
-static err_t child_disks_find(struct vm *vm, const struct zygote *z, const struct identity *id,
-			      struct diag *d, struct child_disks *ret)
-{
-	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++) {
-		const struct identity_disk *o;
-
-		if (z->disks[i] == NULL)
-			continue;
-		o = override_of(id, ret->n++);
-		if (o != NULL)
-			TRY(child_disk(o, z->disks[i], d, &ret->given[i]));
-		ret->slot[i].base = o != NULL ? ret->given[i] : z->disks[i];
-		ret->slot[i].layer = fd_take(&vm->layer[i]);
-		if (!fd_is_open(ret->slot[i].layer) &&
-		    disk_base_mode(ret->slot[i].base) == DISK_COW)
-			TRY(layer_file_new(NULL, d, &ret->slot[i].layer));
-	}
-	for (size_t i = 0; i < id->n_disks; i++)
-		if (id->disks[i].index >= ret->n)
-			return diag_fail(d, FAIL(ERR_USAGE), "disk %" PRIu32 " was given another file, "
-					 "but the machine has %" PRIu32 " disks", id->disks[i].index,
-					 ret->n);
 	return OK;
 }
 
-static err_t fill_devices(struct vm *vm, const struct zygote *z, const struct identity *id,
-			  struct diag *d)
+static err_t fill_devices(struct vm *vm, const struct zygote *z, struct diag *d)
 {
-	struct child_disks disks = { 0 };
+	struct spawn_disk disks[SHAPE_DEVICES_MAX];
 	err_t e;
 
 	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++)
-		disks.slot[i].layer = FD_NONE;
-	e = child_disks_find(vm, z, id, d, &disks);
+		disks[i] = (struct spawn_disk){ NULL, FD_NONE };
+	e = child_disks(vm, z, d, disks);
 	if (!failed(e))
-		e = devices_spawn(vm->devices, z->image, disks.slot, d);
-	child_disks_drop(&disks);
+		e = devices_spawn(vm->devices, z->image, disks, d);
+	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++)
+		fd_drop(&disks[i].layer);
 	TRY(e);
 	return devices_renew_generation(vm->devices, true, d);
 }
@@ -216,7 +170,7 @@ static err_t load(struct vm *vm, const struct zygote *z, const struct identity *
 	TRY(arch_load(vm, z->image, d));
 	vm->time_due = image_again(z->image);
 	stopwatch_lap(w, "vCPU state");
-	TRY(fill_devices(vm, z, id, d));
+	TRY(fill_devices(vm, z, d));
 	stopwatch_lap(w, "devices");
 	return OK;
 }
@@ -248,11 +202,16 @@ static err_t spawn_in(struct vm *vm, const struct zygote *z, const struct identi
 err_t vm_spawn(struct zygote *z, const struct identity *id, const struct vm_options *o,
 	       struct diag *d, vm_paused **ret_vm)
 {
+	struct zygote *own;
 	struct vm *vm;
 	err_t e;
 
 	TRY(vm_alloc(image_geometry(z->image), o, d, &vm));
-	e = spawn_cold(vm, z, id, d);
+	e = zygote_for(z, id, d, &own);
+	if (!failed(e)) {
+		e = spawn_cold(vm, own, id, d);
+		zygote_free(own);
+	}
 	if (failed(e)) {
 		vm_free(vm);
 		return e;
@@ -265,12 +224,15 @@ err_t vm_spawn_in(vm_shell **in, struct zygote *z, const struct identity *id,
 		  const struct vm_options *o, struct diag *d, vm_paused **ret_vm)
 {
 	struct vm *vm = vm_of_shell(*in);
+	struct zygote *own;
 	err_t e;
 
 	TRY(shell_fits(*in, z, d));
+	TRY(zygote_for(z, id, d, &own));
 	*in = NULL;
 	vm->options = *o;
-	e = spawn_in(vm, z, id, d);
+	e = spawn_in(vm, own, id, d);
+	zygote_free(own);
 	if (failed(e)) {
 		vm_free(vm);
 		return e;

@@ -83,7 +83,7 @@ err_t vm_alloc(const struct geometry *g, const struct vm_options *o, struct diag
 /* vCPUs first: their threads use everything else. Devices before RAM: theirs use it. */
 void vm_free(struct vm *vm)
 {
-	if (vm == NULL)
+	if (vm == NULL || vm->confined)
 		return;
 	vcpus_free(vm->vcpus);
 	devices_free(vm->devices);

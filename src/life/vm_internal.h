@@ -41,6 +41,7 @@ struct vm {
 	struct zygote_id parent;     /* of a spawned machine: what it was spawned from */
 	fd_t layer[SHAPE_DEVICES_MAX]; /* of a shell: files for private layers, by slot */
 	bool entry_timed, exit_timed; /* times has its last two rows */
+	bool confined;               /* its threads cannot end but with the process */
 	bool exit_told;              /* the boot processor's thread alone */
 	uint32_t in_flight;          /* requests that the last pause had to wait for */
 

@@ -2,7 +2,6 @@
 #include "life/worker_host.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,15 +11,8 @@
 #include <sys/wait.h>
 
 #include "base/heap.h"
-#include "life/blank.h"
 #include "life/worker_link.h"
 #include "life/zygote_parts.h"
-#include "machine/kvm/kvm.h"
-
-struct worker_layout {
-	fd_t kvm;
-	fd_t bytes; /* the length that the blank file would have, then its front */
-};
 
 struct worker {
 	struct jail_child child;
@@ -33,90 +25,7 @@ struct worker {
 	struct diag why;
 };
 
-/* ---- what all of a layout are given ---- */
-
-static err_t write_layout(int memfd, const struct capture_front *f, struct diag *d)
-{
-	uint8_t total[8];
-	struct out o = out_of(total, sizeof total);
-
-	out_u64(&o, f->total.v);
-	if (write(memfd, total, sizeof total) != sizeof total ||
-	    write(memfd, f->bytes, f->len) != (ssize_t)f->len)
-		return diag_sys(d, FAIL_SYS(errno), "writing a layout for workers");
-	return OK;
-}
-
-err_t worker_layout_new(const struct image *like, struct diag *d,
-			struct worker_layout **ret_layout)
-{
-	owned_fd kvm = FD_NONE, memfd = { memfd_create("spore-layout", MFD_CLOEXEC) };
-	struct capture_front front = { 0 };
-	struct worker_layout *l;
-	err_t e;
-
-	if (!fd_is_open(memfd))
-		return diag_sys(d, FAIL_SYS(errno), "making a layout for workers");
-	TRY(kvm_open(d, &kvm));
-	TRY(blank_of(like, d, &front));
-	e = write_layout(memfd.raw, &front, d);
-	free(front.bytes);
-	TRY(e);
-	l = malloc(sizeof *l);
-	if (l == NULL)
-		return FAIL(ERR_NOMEM);
-	l->kvm = fd_take(&kvm);
-	l->bytes = fd_take(&memfd);
-	*ret_layout = l;
-	return OK;
-}
-
-void worker_layout_free(struct worker_layout *l)
-{
-	if (l == NULL)
-		return;
-	fd_drop(&l->kvm);
-	fd_drop(&l->bytes);
-	free(l);
-}
-
 /* ---- the process ---- */
-
-/* Only system calls: the caller may have other threads. The worker finds its socket at 3. */
-_Noreturn static void become_worker(const struct worker_start_options *o, int socket)
-{
-	char number[4][24];
-	char *argv[6] = { (char *)(uintptr_t)"spore-worker", number[0], number[1], number[2],
-			  number[3], NULL };
-	char *envp[1] = { NULL };
-
-	(void)snprintf(number[0], sizeof number[0], "%u", o->jail->uid);
-	(void)snprintf(number[1], sizeof number[1], "%u", o->jail->without);
-	(void)snprintf(number[2], sizeof number[2], "%d", o->jail->dies_with_parent);
-	(void)snprintf(number[3], sizeof number[3], "%llu",
-		       (unsigned long long)o->jail->limits.file_bytes);
-	if (socket == 3 ? fcntl(3, F_SETFD, 0) == 0 : dup2(socket, 3) == 3)
-		(void)execve(o->program, argv, envp);
-	_exit(127);
-}
-
-static err_t fork_worker(const struct worker_start_options *o, struct worker *w, struct diag *d)
-{
-	int ends[2];
-	err_t e;
-
-	if (access(o->program, X_OK) != 0)
-		return diag_sys(d, FAIL_SYS(errno), "%s: the worker program cannot be run",
-				o->program);
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
-		return diag_sys(d, FAIL_SYS(errno), "making a worker's socket");
-	w->socket = (fd_t){ ends[0] };
-	e = jail_fork(o->jail, d, &w->child);
-	if (!failed(e) && w->child.pid == 0)
-		become_worker(o, ends[1]);
-	(void)close(ends[1]);
-	return e;
-}
 
 static void note_death(struct worker *w, const siginfo_t *i)
 {
@@ -153,12 +62,17 @@ static void wait_for_death(struct worker *w)
 	note_death(w, &info);
 }
 
+void worker_kill(struct worker *w)
+{
+	if (fd_is_open(w->child.pidfd) && !w->gone)
+		(void)syscall(SYS_pidfd_send_signal, w->child.pidfd.raw, SIGKILL, NULL, 0);
+}
+
 void worker_free(struct worker *w)
 {
 	if (w == NULL)
 		return;
-	if (fd_is_open(w->child.pidfd) && !w->gone)
-		(void)syscall(SYS_pidfd_send_signal, w->child.pidfd.raw, SIGKILL, NULL, 0);
+	worker_kill(w);
 	wait_for_death(w);
 	fd_drop(&w->child.pidfd);
 	fd_drop(&w->socket);
@@ -276,26 +190,25 @@ static err_t prime(struct worker *w, struct zygote *z, struct diag *d)
 	return OK;
 }
 
-static err_t start(struct worker *w, const struct worker_start_options *o,
-		   const struct worker_layout *l, struct zygote *z, struct diag *d)
+static err_t start(struct worker *w, const struct worker_kit *k, struct zygote *z, struct diag *d)
 {
 	struct worker_ask a = { .kind = WORKER_LAYOUT };
 	owned_fd memfd = FD_NONE;
 	int fds[4];
 
 	TRY(board_new(d, &w->board, &memfd));
-	TRY(fork_worker(o, w, d));
+	TRY(worker_kit_fork(k, d, &w->child, &w->socket));
 	w->pending = 1; /* it says that it is confined */
-	fds[0] = l->bytes.raw;
-	fds[1] = l->kvm.raw;
+	fds[0] = worker_kit_layout(k);
+	fds[1] = worker_kit_kvm(k);
 	fds[2] = memfd.raw;
 	fds[3] = w->board.event.raw;
 	TRY(ask(w, &a, fds, 4, d));
 	return z == NULL ? OK : prime(w, z, d);
 }
 
-err_t worker_start(const struct worker_start_options *o, const struct worker_layout *l,
-		   struct zygote *z, struct diag *d, struct worker **ret_worker)
+err_t worker_start(const struct worker_kit *k, struct zygote *z, struct diag *d,
+		   struct worker **ret_worker)
 {
 	struct worker *w = calloc(1, sizeof *w);
 	err_t e;
@@ -303,7 +216,7 @@ err_t worker_start(const struct worker_start_options *o, const struct worker_lay
 	if (w == NULL)
 		return FAIL(ERR_NOMEM);
 	w->socket = w->child.pidfd = w->board.event = FD_NONE;
-	e = start(w, o, l, z, d);
+	e = start(w, k, z, d);
 	if (failed(e)) {
 		worker_free(w);
 		return e;
@@ -335,8 +248,8 @@ static err_t layers_for(const struct zygote *z, struct diag *d, struct layers *r
 	return OK;
 }
 
-err_t worker_spawn(struct worker *w, struct zygote *z, const struct identity *id, bool run,
-		   struct diag *d)
+static err_t spawn_from(struct worker *w, struct zygote *z, const struct identity *id, bool run,
+			struct diag *d)
 {
 	struct worker_ask a = { .kind = WORKER_SPAWN, .clock = (uint32_t)id->clock, .run = run };
 	struct layers layers = { 0 };
@@ -353,6 +266,30 @@ err_t worker_spawn(struct worker *w, struct zygote *z, const struct identity *id
 	layers_drop(&layers);
 	TRY(e);
 	return worker_ready(w, d);
+}
+
+/* Files that the child is given are opened here: it can open none. */
+err_t worker_spawn(struct worker *w, struct zygote *z, const struct identity *id, bool run,
+		   struct diag *d)
+{
+	struct zygote *own;
+	err_t e;
+
+	TRY(zygote_for(z, id, d, &own));
+	e = spawn_from(w, own, id, run, d);
+	zygote_free(own);
+	return e;
+}
+
+err_t worker_claim(struct worker *w, const struct identity *id, struct diag *d)
+{
+	struct worker_ask a = { .kind = WORKER_RESUME, .clock = (uint32_t)id->clock };
+
+	TRY(worker_ready(w, d));
+	if (id->name != NULL)
+		memcpy(a.name, id->name, strnlen(id->name, sizeof a.name - 1));
+	TRY(ask(w, &a, NULL, 0, d));
+	return answer_plain(w, d, NULL);
 }
 
 err_t worker_pause(struct worker *w, struct diag *d)
@@ -429,6 +366,11 @@ int worker_socket(const struct worker *w)
 struct board *worker_board(struct worker *w)
 {
 	return &w->board;
+}
+
+int worker_pidfd(const struct worker *w)
+{
+	return w->child.pidfd.raw;
 }
 
 pid_t worker_pid(const struct worker *w)

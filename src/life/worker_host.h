@@ -13,23 +13,15 @@
 #include "life/parcel.h"
 #include "life/spawn.h"
 #include "life/worker_board.h"
-#include "machine/jail/jail.h"
+#include "life/worker_kit.h"
 
 struct worker;
 
-/* What all workers of one durable layout are given: /dev/kvm and the layout, open. Any thread. */
-struct worker_layout;
-must_check err_t worker_layout_new(const struct image *like, struct diag *d,
-				   struct worker_layout **ret_layout);
-void worker_layout_free(struct worker_layout *l); /* accepts NULL */
-
-struct worker_start_options {
-	const char *program;             /* path of spore-worker */
-	const struct jail_options *jail; /* but `keep` */
-};
 /* `z` NULL: for any zygote of that layout; else made ready for that one. */
-must_check err_t worker_start(const struct worker_start_options *o, const struct worker_layout *l,
-			      struct zygote *z, struct diag *d, struct worker **ret_worker);
+must_check err_t worker_start(const struct worker_kit *k, struct zygote *z, struct diag *d,
+			      struct worker **ret_worker);
+/* Ends the process. What is left of it goes with worker_free. */
+void worker_kill(struct worker *w);
 /* Ends it, however far it has come, and waits until nothing of it is left. Accepts NULL. */
 void worker_free(struct worker *w);
 
@@ -41,6 +33,8 @@ int worker_socket(const struct worker *w);
 /* `z` is what it was started for, or will be now. Running afterwards with `run`, else paused. */
 must_check err_t worker_spawn(struct worker *w, struct zygote *z, const struct identity *id,
 			      bool run, struct diag *d);
+/* One that was spawned and has never run gets its name and clocks, and runs. */
+must_check err_t worker_claim(struct worker *w, const struct identity *id, struct diag *d);
 must_check err_t worker_pause(struct worker *w, struct diag *d);
 must_check err_t worker_resume(struct worker *w, struct diag *d);
 must_check err_t worker_input(struct worker *w, const uint8_t *bytes, size_t n, struct diag *d,
@@ -52,4 +46,6 @@ must_check err_t worker_freeze(struct worker *w, struct diag *d, struct zygote *
  * waits for nothing. With VM_ERROR and VM_CRASH, *d says why. */
 enum vm_outcome worker_outcome(struct worker *w, struct diag *d);
 struct board *worker_board(struct worker *w);
+/* Readable once the process has ended. Borrowed. */
+int worker_pidfd(const struct worker *w);
 pid_t worker_pid(const struct worker *w);

@@ -25,6 +25,7 @@ struct worker {
 	vm_shell *shell;          /* LAYOUT, until SPAWN */
 	struct zygote *zygote;    /* PRIME */
 	vm_paused *paused;        /* SPAWN, PAUSE */
+	bool is_new;              /* it has never run */
 	vm_running *running;      /* RESUME */
 	bool over;                /* nothing more is expected of this process */
 	struct link_in in;
@@ -125,25 +126,38 @@ static err_t do_prime(struct worker *w, struct link_in *in, struct diag *d)
 	return shell_fits(w->shell, z, d);
 }
 
-static err_t do_resume(struct worker *w, struct diag *d)
+static struct identity identity_of(const struct worker_ask *a)
 {
+	return (struct identity){ .name = a->name[0] != '\0' ? a->name : NULL,
+				  .clock = (enum clock_policy)a->clock };
+}
+
+/* An armed machine learns only now who it is. */
+static err_t do_resume(struct worker *w, const struct worker_ask *a, struct diag *d)
+{
+	struct identity id = identity_of(a);
+	struct vm_options o = options_of(w);
+
 	if (w->paused == NULL)
 		return wrong("resume", d);
+	if (w->is_new)
+		vm_claim(w->paused, &id, &o);
+	w->is_new = false;
 	return vm_resume(&w->paused, d, &w->running);
 }
 
 static err_t do_spawn(struct worker *w, const struct worker_ask *a, struct link_in *in,
 		      struct diag *d)
 {
-	struct identity id = { .name = a->name[0] != '\0' ? a->name : NULL,
-			       .clock = (enum clock_policy)a->clock };
+	struct identity id = identity_of(a);
 	struct vm_options o = options_of(w);
 
 	if (w->shell == NULL || w->zygote == NULL)
 		return wrong("spawn", d);
 	TRY(shell_give_layers(w->shell, w->zygote, in->fd, in->n, d));
 	TRY(vm_spawn_in(&w->shell, w->zygote, &id, &o, d, &w->paused));
-	return a->run ? do_resume(w, d) : OK;
+	w->is_new = !a->run;
+	return a->run ? do_resume(w, a, d) : OK;
 }
 
 static err_t do_pause(struct worker *w, struct diag *d)
@@ -183,7 +197,7 @@ static err_t act(struct worker *w, const struct worker_ask *a, struct link_in *i
 	case WORKER_SPAWN:
 		return do_spawn(w, a, in, d);
 	case WORKER_RESUME:
-		return do_resume(w, d);
+		return do_resume(w, a, d);
 	case WORKER_PAUSE:
 		return do_pause(w, d);
 	case WORKER_STOP:

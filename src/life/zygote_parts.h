@@ -26,6 +26,10 @@ struct zygote {
 	struct zygote_files files;  /* once packed */
 };
 
+/* The zygote that a child of that identity is spawned from: the same, or one with other files for some
+ * disks. A reference of the caller's. */
+must_check err_t zygote_for(struct zygote *z, const struct identity *id, struct diag *d,
+			    struct zygote **ret);
 /* Judges the bytes, which are taken, and has no RAM and disks yet. */
 must_check err_t zygote_of_front(uint8_t **front, size_t len, bytes_t total, struct diag *d,
 				 struct zygote **ret);

@@ -24,6 +24,7 @@ static spore_pool *pool(spore_zygote *z, uint32_t shells, uint32_t armed)
 	struct spore_error err;
 	spore_pool *p = NULL;
 
+	o.flags = SPORE_POOL_UNJAILED;
 	o.shells = shells;
 	o.armed = armed;
 	spore_must(spore_pool_new(z, &o, &p, &err), &err, "pool");

@@ -2,13 +2,27 @@
 /* The public calls on pools. */
 #include "base/heap.h"
 #include "edge/lib/error.h"
+#include "edge/lib/jail.h"
 #include "edge/lib/zygote.h"
 
 static_assert((int)SPORE_POOL_MOST == (int)POOL_MOST, "spore.h disagrees");
 
 enum { POOL_LEAST = sizeof(struct spore_pool_options) };
 
-static err_t pool_make(spore_zygote *z, const struct spore_pool_options *options,
+static err_t workers_make(spore_zygote *z, const struct spore_pool_options *o, struct diag *d,
+			  struct pool **ret)
+{
+	struct worker_kit *kit;
+	err_t e;
+
+	TRY(jail_kit(o->jail, zygote_image(z->zygote), d, &kit));
+	e = pool_workers_new(z->zygote, (struct pool_want){ o->shells, o->armed }, kit, d, ret);
+	if (failed(e))
+		worker_kit_free(kit);
+	return e;
+}
+
+static err_t pool_handle(spore_zygote *z, const struct spore_pool_options *options,
 		       spore_pool **ret_pool, struct diag *d)
 {
 	struct spore_pool_options o = SPORE_POOL_OPTIONS_INIT;
@@ -17,8 +31,14 @@ static err_t pool_make(spore_zygote *z, const struct spore_pool_options *options
 	if (p == NULL)
 		return diag_fail(d, FAIL(ERR_NOMEM), "pool: out of memory");
 	TRY(options_take(options, POOL_LEAST, sizeof o, &o, "spore_pool_options", d));
-	TRY(options_check(0, 0, o.reserved, "spore_pool_options", d));
-	TRY(pool_new(z->zygote, (struct pool_want){ o.shells, o.armed }, d, &p->pool));
+	TRY(options_check(o.flags, SPORE_POOL_UNJAILED, o.reserved, "spore_pool_options", d));
+	if ((o.flags & SPORE_POOL_UNJAILED) == 0)
+		TRY(workers_make(z, &o, d, &p->pool));
+	else if (o.jail != NULL)
+		return diag_fail(d, FAIL(ERR_USAGE), "spore_pool_options: a jail, for machines that are "
+				 "to have none");
+	else
+		TRY(pool_new(z->zygote, (struct pool_want){ o.shells, o.armed }, d, &p->pool));
 	*ret_pool = take_ptr(p);
 	return OK;
 }
@@ -28,7 +48,7 @@ int spore_pool_new(spore_zygote *z, const struct spore_pool_options *options,
 {
 	struct diag d = DIAG_INIT;
 
-	return error_give(pool_make(z, options, ret_pool, &d), &d, err);
+	return error_give(pool_handle(z, options, ret_pool, &d), &d, err);
 }
 
 int spore_pool_resize(spore_pool *p, uint32_t shells, struct spore_error *err)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The public calls that spawn in the caller's own process. */
+/* The public calls that spawn: in a worker, or in the caller's own process. */
 #include <string.h>
 #include <time.h>
 
 #include "base/heap.h"
+#include "edge/lib/child.h"
 #include "edge/lib/error.h"
 #include "edge/lib/identity.h"
+#include "edge/lib/jail.h"
 #include "edge/lib/local.h"
 #include "edge/lib/zygote.h"
 
@@ -40,6 +42,12 @@ static err_t spawn_one(spore_zygote *z, const struct spore_spawn_options *o, uin
 	};
 	struct local *l;
 
+	if (o->jail != NULL)
+		return diag_fail(d, FAIL(ERR_USAGE), "spore_spawn_options: a jail, for a machine that "
+				 "is to have none");
+	if (r.pool != NULL && pool_is_of_workers(r.pool))
+		return diag_fail(d, FAIL(ERR_USAGE), "the pool is of workers, expected one that was made "
+				 "with SPORE_POOL_UNJAILED");
 	TRY(machine_options_take(o->machine, &machine, d));
 	TRY(identity_take(o->identity, &identity, d));
 	TRY(identity_for(&identity, zygote_image(z->zygote), &given, d));
@@ -47,6 +55,65 @@ static err_t spawn_one(spore_zygote *z, const struct spore_spawn_options *o, uin
 	*ret_machine = &l->base;
 	return OK;
 }
+
+/* ---- in a worker ---- */
+
+/* Whatever the guest says is somebody else's memory until it is asked for. */
+static err_t no_console(const struct spore_machine_options *given, struct diag *d)
+{
+	struct spore_machine_options machine = SPORE_MACHINE_OPTIONS_INIT;
+
+	TRY(machine_options_take(given, &machine, d));
+	if (machine.console != NULL || machine.console_fd >= 0)
+		return diag_fail(d, FAIL(ERR_USAGE), "spore_machine_options: a jailed machine's console "
+				 "is read with spore_machine_output, expected neither a callback nor a "
+				 "descriptor");
+	return OK;
+}
+
+static err_t spawn_jailed(spore_zygote *z, const struct spore_spawn_options *o, uint64_t since_ns,
+			  spore_machine **ret_machine, struct diag *d)
+{
+	struct spore_identity identity = SPORE_IDENTITY_INIT;
+	struct identity_given given;
+	struct child_request r = {
+		.zygote = z->zygote, .identity = &given.identity,
+		.pool = o->pool != NULL ? o->pool->pool : NULL,
+		.run = (o->flags & SPORE_SPAWN_RESUME) != 0, .since_ns = since_ns,
+	};
+	err_t e;
+
+	if (r.pool != NULL && !pool_is_of_workers(r.pool))
+		return diag_fail(d, FAIL(ERR_USAGE), "the pool is of machines in this process "
+				 "(SPORE_POOL_UNJAILED), expected one of workers");
+	if (r.pool != NULL && o->jail != NULL)
+		return diag_fail(d, FAIL(ERR_USAGE), "spore_spawn_options: the pool says how its workers "
+				 "are jailed, expected no jail beside it");
+	TRY(no_console(o->machine, d));
+	TRY(identity_take(o->identity, &identity, d));
+	TRY(identity_for(&identity, zygote_image(z->zygote), &given, d));
+	if (r.pool == NULL)
+		TRY(jail_kit(o->jail, zygote_image(z->zygote), d, &r.kit));
+	e = child_spawn(&r, d, ret_machine);
+	if (failed(e))
+		worker_kit_free(r.kit);
+	return e;
+}
+
+int spore_spawn(spore_zygote *z, const struct spore_spawn_options *options,
+		spore_machine **ret_machine, struct spore_error *err)
+{
+	struct spore_spawn_options o = SPORE_SPAWN_OPTIONS_INIT;
+	uint64_t since_ns = now_ns();
+	struct diag d = DIAG_INIT;
+	err_t e = options_judge(options, &o, &d);
+
+	if (!failed(e))
+		e = spawn_jailed(z, &o, since_ns, ret_machine, &d);
+	return error_give(e, &d, err);
+}
+
+/* ---- here ---- */
 
 int spore_spawn_unjailed(spore_zygote *z, const struct spore_spawn_options *options,
 			 spore_machine **ret_machine, struct spore_error *err)

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One lock per handle; what it asks its worker takes microseconds, and a worker that does not answer
+ * is killed by stop and free, which do not wait for the lock to do so. */
+#include "edge/lib/child.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/heap.h"
+#include "edge/lib/config_image.h"
+#include "edge/lib/error.h"
+#include "life/zygote.h"
+
+struct child {
+	struct spore_machine base; /* first: a spore_machine * is a struct child * */
+	pthread_mutex_t lock;      /* everything below */
+	struct worker *worker;     /* until the end of the handle */
+	struct worker_kit *kit;    /* NULL: the pool's */
+	struct pool *pool;         /* a reference, or NULL */
+	enum spore_state state;
+	enum spore_outcome outcome;
+	struct spore_error why;
+	const struct image *image; /* a reference */
+	struct identity_files { size_t n; struct spore_identity_disk *disk; } files; /* owned */
+	char name[65];
+	uint64_t began, spawned;   /* CLOCK_MONOTONIC in ns: the call, and its end */
+};
+
+static struct child *child_of(spore_machine *m)
+{
+	return (struct child *)m;
+}
+
+struct child_locked { pthread_mutex_t *lock; };
+
+static struct child_locked child_lock(struct child *c)
+{
+	(void)pthread_mutex_lock(&c->lock);
+	return (struct child_locked){ &c->lock };
+}
+
+static void child_unlock(struct child_locked *k)
+{
+	(void)pthread_mutex_unlock(k->lock);
+}
+
+/* Holds the lock until the end of the block. */
+#define CHILD_LOCK(c) \
+	__attribute__((cleanup(child_unlock), unused)) struct child_locked locked_ = child_lock(c)
+
+/* ---- what has become of it (lock held) ---- */
+
+static void end(struct child *c, enum vm_outcome o, const struct diag *d)
+{
+	c->state = SPORE_ENDED;
+	c->outcome = (enum spore_outcome)o;
+	if (o == VM_ERROR || o == VM_CRASH)
+		(void)error_give(FAIL(ERR_INTERNAL), d, &c->why);
+	worker_kill(c->worker);
+}
+
+static void refresh(struct child *c)
+{
+	struct diag d = DIAG_INIT;
+	enum vm_outcome o;
+
+	if (c->state != SPORE_RUNNING && c->state != SPORE_PAUSED)
+		return;
+	o = worker_outcome(c->worker, &d);
+	if (o != VM_NONE)
+		end(c, o, &d);
+}
+
+/* What was asked has failed: perhaps because there is nobody any more. */
+static err_t after(struct child *c, err_t e)
+{
+	if (failed(e))
+		refresh(c);
+	return e;
+}
+
+/* ---- the calls ---- */
+
+static err_t child_boot(spore_machine *m, const struct spore_config *config, struct diag *d)
+{
+	(void)config;
+	return machine_state_fail(child_of(m)->state, "boot", d);
+}
+
+static err_t child_restore(spore_machine *m, const char *path,
+			   const struct spore_restore_options *o, struct diag *d)
+{
+	(void)path;
+	(void)o;
+	return machine_state_fail(child_of(m)->state, "restore", d);
+}
+
+static err_t pause_now(struct child *c, struct diag *d)
+{
+	TRY(after(c, worker_pause(c->worker, d)));
+	c->state = SPORE_PAUSED;
+	return OK;
+}
+
+static err_t child_pause(spore_machine *m, struct diag *d)
+{
+	struct child *c = child_of(m);
+	CHILD_LOCK(c);
+
+	refresh(c);
+	if (c->state == SPORE_PAUSED)
+		return OK;
+	return c->state == SPORE_RUNNING ? pause_now(c, d) : machine_state_fail(c->state, "pause", d);
+}
+
+static err_t child_resume(spore_machine *m, struct diag *d)
+{
+	struct child *c = child_of(m);
+	CHILD_LOCK(c);
+
+	refresh(c);
+	if (c->state == SPORE_RUNNING)
+		return OK;
+	if (c->state != SPORE_PAUSED)
+		return machine_state_fail(c->state, "resume", d);
+	TRY(after(c, worker_resume(c->worker, d)));
+	c->state = SPORE_RUNNING;
+	return OK;
+}
+
+static err_t child_snapshot(spore_machine *m, const char *path,
+			    const struct spore_snapshot_options *o, struct diag *d)
+{
+	(void)m;
+	(void)path;
+	(void)o;
+	return diag_fail(d, FAIL(ERR_STATE), "snapshot: a jailed machine writes no files: freeze it, "
+			 "and save the zygote");
+}
+
+static err_t child_freeze(spore_machine *m, const struct spore_freeze_options *o,
+			  struct zygote **ret_zygote, struct diag *d)
+{
+	struct child *c = child_of(m);
+	CHILD_LOCK(c);
+
+	refresh(c);
+	if (c->state == SPORE_RUNNING && (o->flags & SPORE_FREEZE_PAUSE) != 0)
+		TRY(pause_now(c, d));
+	if (c->state != SPORE_PAUSED)
+		return machine_state_fail(c->state, "freeze", d);
+	TRY(after(c, worker_freeze(c->worker, d, ret_zygote)));
+	end(c, VM_STOPPED, NULL);
+	return OK;
+}
+
+static err_t child_stop(spore_machine *m, struct diag *d)
+{
+	struct child *c = child_of(m);
+	CHILD_LOCK(c);
+
+	(void)d;
+	refresh(c);
+	if (c->state != SPORE_ENDED)
+		end(c, VM_STOPPED, NULL);
+	return OK;
+}
+
+static err_t child_state(spore_machine *m, enum spore_state *ret_state, struct diag *d)
+{
+	struct child *c = child_of(m);
+	CHILD_LOCK(c);
+
+	(void)d;
+	refresh(c);
+	*ret_state = c->state;
+	return OK;
+}
+
+static err_t child_outcome(spore_machine *m, enum spore_outcome *ret_outcome,
+			   struct spore_error *ret_why, struct diag *d)
+{
+	struct child *c = child_of(m);
+	CHILD_LOCK(c);
+
+	(void)d;
+	refresh(c);
+	*ret_outcome = c->outcome;
+	if (c->why.text[0] != '\0' && ret_why != NULL)
+		*ret_why = c->why;
+	return OK;
+}
+
+/* Never holds the lock while it waits. */
+static err_t child_wait(spore_machine *m, int timeout_ms, enum spore_outcome *ret_outcome,
+			struct spore_error *ret_why, struct diag *d)
+{
+	struct pollfd p = { .fd = worker_pidfd(child_of(m)->worker), .events = POLLIN };
+
+	while (poll(&p, 1, timeout_ms) < 0)
+		if (errno != EINTR)
+			return diag_sys(d, FAIL_SYS(errno), "wait");
+	return child_outcome(m, ret_outcome, ret_why, d);
+}
+
+static void put_phase(struct spore_timings *t, const char *name, uint64_t from, uint64_t to)
+{
+	struct spore_phase *p = &t->phases[t->n];
+
+	if (to == 0)
+		return;
+	(void)snprintf(p->name, sizeof p->name, "%s", name);
+	p->ns = to > from ? to - from : 0;
+	t->total_ns += p->ns;
+	t->n++;
+}
+
+/* The worker's clock is ours. What it says of its own is not believed to be more than nonsense. */
+static err_t child_timings(spore_machine *m, struct spore_timings *ret_timings, struct diag *d)
+{
+	struct child *c = child_of(m);
+	CHILD_LOCK(c);
+	const struct board *b = worker_board(c->worker);
+	struct spore_timings t = { 0 };
+
+	(void)d;
+	put_phase(&t, "first entry", c->began, board_entered(b));
+	put_phase(&t, "first exit", board_entered(b), board_exited(b));
+	*ret_timings = t;
+	return OK;
+}
+
+static err_t child_config(spore_machine *m, char **ret_json, struct diag *d)
+{
+	struct child *c = child_of(m);
+	const struct config_disks given = { c->files.n, c->files.disk };
+	json_t *doc;
+	char *text;
+
+	TRY(config_doc_of_image(c->image, &given, d, &doc));
+	text = json_dumps(doc, JSON_COMPACT);
+	json_decref(doc);
+	if (text == NULL)
+		return diag_fail(d, FAIL(ERR_NOMEM), "config: out of memory");
+	*ret_json = text;
+	return OK;
+}
+
+static err_t child_name(spore_machine *m, char **ret_name, struct diag *d)
+{
+	char *copy = strdup(child_of(m)->name);
+
+	if (copy == NULL)
+		return diag_fail(d, FAIL(ERR_NOMEM), "name: out of memory");
+	*ret_name = copy;
+	return OK;
+}
+
+static err_t child_input(spore_machine *m, const void *bytes, size_t n, size_t *ret_taken,
+			 struct diag *d)
+{
+	struct child *c = child_of(m);
+	CHILD_LOCK(c);
+
+	refresh(c);
+	if (c->state != SPORE_RUNNING && c->state != SPORE_PAUSED)
+		return machine_state_fail(c->state, "console", d);
+	*ret_taken = 0;
+	if (c->state == SPORE_PAUSED)
+		return OK;
+	return after(c, worker_input(c->worker, bytes, n, d, ret_taken));
+}
+
+static err_t child_output(spore_machine *m, uint64_t from, void *ret_bytes, size_t cap,
+			  uint64_t *ret_from, size_t *ret_n, struct diag *d)
+{
+	struct child *c = child_of(m);
+	CHILD_LOCK(c);
+
+	(void)d;
+	*ret_n = board_read(worker_board(c->worker), from, ret_bytes, cap, ret_from);
+	return OK;
+}
+
+static err_t child_attach(spore_machine *m, int *ret_fd, struct diag *d)
+{
+	(void)m;
+	(void)ret_fd;
+	return diag_fail(d, FAIL(ERR_STATE), "console: only a machine of another monitor can be "
+			 "attached to");
+}
+
+static int child_event_fd(spore_machine *m)
+{
+	return worker_pidfd(child_of(m)->worker);
+}
+
+static int child_output_fd(spore_machine *m)
+{
+	return worker_board(child_of(m)->worker)->event.raw;
+}
+
+static void child_free(spore_machine *m)
+{
+	struct child *c = child_of(m);
+
+	if (c->worker != NULL && c->pool != NULL)
+		pool_worker_retire(c->pool, c->worker);
+	else
+		worker_free(c->worker);
+	worker_kit_free(c->kit);
+	pool_free(c->pool);
+	image_free(c->image);
+	for (size_t i = 0; i < c->files.n; i++)
+		free((void *)(uintptr_t)c->files.disk[i].path);
+	free(c->files.disk);
+	(void)pthread_mutex_destroy(&c->lock);
+	free(c);
+}
+
+static const struct machine_ops child_ops = {
+	.boot = child_boot, .restore = child_restore, .pause = child_pause, .resume = child_resume,
+	.snapshot = child_snapshot, .freeze = child_freeze, .stop = child_stop, .wait = child_wait,
+	.state = child_state, .outcome = child_outcome, .timings = child_timings,
+	.config = child_config, .name = child_name, .input = child_input, .output = child_output,
+	.attach = child_attach, .event_fd = child_event_fd, .output_fd = child_output_fd,
+	.free = child_free,
+};
+
+/* ---- spawning ---- */
+
+static err_t note_files(struct child *c, const struct identity *id, struct diag *d)
+{
+	c->files.disk = calloc(id->n_disks + 1, sizeof c->files.disk[0]);
+	if (c->files.disk == NULL)
+		return diag_fail(d, FAIL(ERR_NOMEM), "machine: out of memory");
+	for (size_t i = 0; i < id->n_disks; i++) {
+		struct spore_identity_disk *to = &c->files.disk[i];
+
+		*to = (struct spore_identity_disk){ id->disks[i].index,
+						    (uint32_t)id->disks[i].mode,
+						    strdup(id->disks[i].path) };
+		c->files.n = i + 1;
+		if (to->path == NULL)
+			return diag_fail(d, FAIL(ERR_NOMEM), "machine: out of memory");
+	}
+	return OK;
+}
+
+static err_t start(struct child *c, const struct child_request *r, struct diag *d)
+{
+	c->began = r->since_ns;
+	c->image = image_again(zygote_image(r->zygote));
+	config_image_name(c->image, r->identity->name, c->name, sizeof c->name);
+	if (r->identity->n_disks != 0)
+		TRY(note_files(c, r->identity, d));
+	if (r->pool != NULL) {
+		TRY(pool_worker_spawn(r->pool, r->zygote, r->identity, r->run, d, &c->worker));
+		c->pool = pool_again(r->pool);
+	} else {
+		TRY(worker_start(r->kit, r->zygote, d, &c->worker));
+		TRY(worker_spawn(c->worker, r->zygote, r->identity, r->run, d));
+		c->kit = r->kit;
+	}
+	c->state = r->run ? SPORE_RUNNING : SPORE_PAUSED;
+	return OK;
+}
+
+err_t child_spawn(const struct child_request *r, struct diag *d, spore_machine **ret_machine)
+{
+	struct child *c = calloc(1, sizeof *c);
+	err_t e;
+
+	if (c == NULL)
+		return diag_fail(d, FAIL(ERR_NOMEM), "machine: out of memory");
+	c->base.ops = &child_ops;
+	(void)pthread_mutex_init(&c->lock, NULL);
+	e = start(c, r, d);
+	if (failed(e)) {
+		child_free(&c->base);
+		return e;
+	}
+	*ret_machine = &c->base;
+	return OK;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a supervisor starts workers with. */
+#pragma once
+
+#include "base/own.h"
+#include "machine/jail/jail.h"
+#include "plan/image.h"
+
+/* What all workers of one durable layout are given: /dev/kvm, the layout, an empty network namespace,
+ * a cgroup; all open. Any thread. */
+struct worker_kit;
+struct worker_kit_options {
+	const char *program;   /* path of spore-worker */
+	uint32_t without;      /* walls that are not wanted: JAIL_WITHOUT(...) | ... */
+	int cgroup;            /* duplicated; -1: none */
+	bool dies_with_parent; /* SIGKILL when the thread that started it ends */
+};
+must_check err_t worker_kit_new(const struct image *like, const struct worker_kit_options *o,
+				struct diag *d, struct worker_kit **ret_kit);
+void worker_kit_free(struct worker_kit *k); /* accepts NULL; after the workers that were started */
+
+/* A worker's process, confined but for what it does to itself, and our end of its socket. */
+must_check err_t worker_kit_fork(const struct worker_kit *k, struct diag *d,
+				 struct jail_child *ret_child, fd_t *ret_socket);
+/* Borrowed: what it is to be told first. */
+int worker_kit_layout(const struct worker_kit *k);
+int worker_kit_kvm(const struct worker_kit *k);
