@@ -16,9 +16,11 @@ extern const char USAGE[];
 /* Runs the commands of a line, separated by `;`, and prints an answer for each. */
 void commands_run(char *line);
 
+const char *cmd_answer(struct args *a, struct reply *r);
 const char *cmd_beat(struct args *a, struct reply *r);
 const char *cmd_blk(struct args *a, struct reply *r);
 const char *cmd_check(struct args *a, struct reply *r);
+const char *cmd_churn(struct args *a, struct reply *r);
 const char *cmd_cpuid(struct args *a, struct reply *r);
 const char *cmd_cpus(struct args *a, struct reply *r);
 const char *cmd_fill(struct args *a, struct reply *r);
@@ -35,9 +37,11 @@ const char *cmd_pit(struct args *a, struct reply *r);
 const char *cmd_poke(struct args *a, struct reply *r);
 const char *cmd_regs(struct args *a, struct reply *r);
 const char *cmd_rng(struct args *a, struct reply *r);
+const char *cmd_scatter(struct args *a, struct reply *r);
 const char *cmd_secret(struct args *a, struct reply *r);
 const char *cmd_sleep(struct args *a, struct reply *r);
 const char *cmd_spin(struct args *a, struct reply *r);
+const char *cmd_storm(struct args *a, struct reply *r);
 const char *cmd_ticks(struct args *a, struct reply *r);
 const char *cmd_touch(struct args *a, struct reply *r);
 const char *cmd_tsc(struct args *a, struct reply *r);

@@ -38,6 +38,7 @@ struct range {
 	uint64_t seed;
 	uint64_t position;
 	uint64_t step;
+	uint64_t tsc; /* what range_touch or range_walk took */
 };
 
 static uint64_t range_fill(uint64_t arg, uint64_t unused1, uint64_t unused2)
@@ -72,23 +73,25 @@ static uint64_t range_zero(uint64_t arg, uint64_t unused1, uint64_t unused2)
 
 static uint64_t range_touch(uint64_t arg, uint64_t unused1, uint64_t unused2)
 {
-	const struct range *g = (const struct range *)arg;
-	uint64_t touched = 0;
+	struct range *g = (struct range *)arg;
+	uint64_t touched = 0, from = cpu_rdtsc();
 
 	(void)unused1, (void)unused2;
 	for (uint64_t i = 0; i < 8 * g->words; i += g->step, touched++)
 		((volatile uint8_t *)g->at)[i]++;
+	g->tsc = cpu_rdtsc() - from;
 	return touched;
 }
 
 static uint64_t range_walk(uint64_t arg, uint64_t unused1, uint64_t unused2)
 {
-	const struct range *g = (const struct range *)arg;
-	uint64_t sum = 0;
+	struct range *g = (struct range *)arg;
+	uint64_t sum = 0, from = cpu_rdtsc();
 
 	(void)unused1, (void)unused2;
 	for (uint64_t i = 0; i < 8 * g->words; i += g->step)
 		sum += ((const volatile uint8_t *)g->at)[i];
+	g->tsc = cpu_rdtsc() - from;
 	return sum;
 }
 
@@ -106,21 +109,21 @@ static uint64_t bytes_hash(uint64_t hash, uint64_t start, uint64_t len)
 
 void pattern_fill(void *at, uint64_t len, uint64_t seed, uint64_t position)
 {
-	struct range g = { at, len / 8, seed, position, 0 };
+	struct range g = { at, len / 8, seed, position, 0, 0 };
 
 	user_call(range_fill, (uintptr_t)&g, 0, 0);
 }
 
 uint64_t pattern_check(const void *at, uint64_t len, uint64_t seed, uint64_t position)
 {
-	struct range g = { (uint64_t *)(uintptr_t)at, len / 8, seed, position, 0 };
+	struct range g = { (uint64_t *)(uintptr_t)at, len / 8, seed, position, 0, 0 };
 
 	return user_call(range_check, (uintptr_t)&g, 0, 0);
 }
 
 void mem_zero(void *at, uint64_t len)
 {
-	struct range g = { at, len / 8, 0, 0, 0 };
+	struct range g = { at, len / 8, 0, 0, 0, 0 };
 
 	user_call(range_zero, (uintptr_t)&g, 0, 0);
 }
@@ -169,8 +172,7 @@ static bool image_overlaps(uint64_t start, uint64_t len)
 	return start < (uintptr_t)image_end && start + len > (uintptr_t)image_start;
 }
 
-/* START LEN, and for writing a range clear of the guest itself. */
-static const char *range_args(struct args *a, bool writes, uint64_t *ret_start, uint64_t *ret_len)
+const char *range_args(struct args *a, bool writes, uint64_t *ret_start, uint64_t *ret_len)
 {
 	if (!args_number(a, ret_start) || !args_number(a, ret_len))
 		return USAGE;
@@ -269,6 +271,7 @@ static const char *range_steps(struct args *a, struct reply *r, bool writes)
 		reply_dec(r, "touched", user_call(range_touch, (uintptr_t)&g, 0, 0));
 	else
 		reply_dec(r, "sum", user_call(range_walk, (uintptr_t)&g, 0, 0));
+	reply_dec(r, "tsc", g.tsc);
 	return NULL;
 }
 

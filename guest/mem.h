@@ -23,6 +23,13 @@ uint64_t pattern_check(const void *at, uint64_t len, uint64_t seed, uint64_t pos
 void mem_zero(void *at, uint64_t len);
 uint64_t hash_more(uint64_t hash, const void *at, uint64_t len);
 
+/*
+ * START LEN of a command: multiples of 8 that can be mapped, and are; for writing
+ * a range clear of the guest itself. NULL, or the fault.
+ */
+struct args;
+const char *range_args(struct args *a, bool writes, uint64_t *ret_start, uint64_t *ret_len);
+
 /* Maps [start, start + len), which lies above 4 GiB or not; false if it cannot. */
 bool mem_reach(uint64_t start, uint64_t len);
 

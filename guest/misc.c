@@ -3,6 +3,7 @@
 #include "commands.h"
 #include "cpu.h"
 #include "mem.h"
+#include "misc.h"
 #include "serial.h"
 #include "smp.h"
 #include "user.h"
@@ -18,15 +19,20 @@ const char *cmd_secret(struct args *a, struct reply *r)
 	return args_number(a, &secret) ? NULL : USAGE;
 }
 
+uint64_t secret_mix(uint64_t nonce)
+{
+	if (secret == 0)
+		secret = pattern_word(cpu_rdtsc(), 0);
+	return pattern_word(secret, nonce);
+}
+
 const char *cmd_nonce(struct args *a, struct reply *r)
 {
 	uint64_t nonce;
 
 	if (!args_number(a, &nonce))
 		return USAGE;
-	if (secret == 0)
-		secret = pattern_word(cpu_rdtsc(), 0);
-	reply_hex(r, "answer", pattern_word(secret, nonce));
+	reply_hex(r, "answer", secret_mix(nonce));
 	return NULL;
 }
 
@@ -88,4 +94,14 @@ const char *cmd_beat(struct args *a, struct reply *r)
 	serial_write("\n", 1);
 	reply_dec(r, "count", count);
 	return differs ? "register and memory differ" : NULL;
+}
+
+const char *cmd_answer(struct args *a, struct reply *r)
+{
+	(void)a;
+	if (serial_polled())
+		return "needs the serial interrupt";
+	reply_dec(r, "answered", serial_answer());
+	serial_write("\n", 1);
+	return NULL;
 }

@@ -112,6 +112,45 @@ void serial_line(const struct reply *r)
 	serial_write("\n", 1);
 }
 
+/*
+ * Nobody asks whether there is a byte or room: the interrupt says the first, and
+ * a 16550 that has just been read from is not full. An interrupt without a byte
+ * reads as NUL, which is no question.
+ */
+static uint64_t answered;
+static bool answering;
+
+static void answer_give(char c)
+{
+	if (c == '\n')
+		answering = false;
+	if (c == '\n' || c == '\0')
+		return;
+	port_out8(REG_DATA, (uint8_t)(c + 1));
+	answered++;
+}
+
+static void answer_interrupt(unsigned vector)
+{
+	(void)vector;
+	do {
+		answer_give((char)port_in8(REG_DATA));
+	} while (answering && (port_in8(REG_LSR) & LSR_RX) != 0);
+}
+
+uint64_t serial_answer(void)
+{
+	answered = 0;
+	answering = true;
+	while (answering && serial_pending != 0)
+		answer_give(serial_take());
+	trap_handle(VECTOR_GSI(COM1_GSI), answer_interrupt);
+	while (answering)
+		cpu_wait();
+	trap_handle(VECTOR_GSI(COM1_GSI), serial_interrupt);
+	return answered;
+}
+
 bool serial_stop(void)
 {
 	if (serial_pending == 0 && polled_input && cpu_this() == cpu_boot())

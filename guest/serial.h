@@ -29,6 +29,12 @@ void serial_write(const char *s, size_t n);
 /* The text of a reply and a line end. */
 void serial_line(const struct reply *r);
 
+/*
+ * Answers each byte with the next higher one, until a line end comes; tells how
+ * many. Two exits for each: its reading, and the answer's writing.
+ */
+uint64_t serial_answer(void);
+
 /* True once a byte has arrived. For loops in C; polls where it must. */
 bool serial_stop(void);
 void serial_spend(void);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The local APIC timer and the PIT. The guest calibrates nothing: it takes the
- * APIC timer at divide-by-1 to count nanoseconds, which is what KVM and QEMU
- * give it, and the TSC deadline in cycles.
+ * The local APIC timer and the PIT. The guest takes the APIC timer at
+ * divide-by-1 to count nanoseconds, which is what KVM and QEMU give it, and the
+ * TSC deadline in cycles.
  */
 #include "apic.h"
 #include "commands.h"
@@ -19,6 +19,7 @@
 #define MSR_TSC_DEADLINE 0x6e0
 #define CPUID1_TSC_DEADLINE (1u << 24)
 #define TIMER_MAX_US 4000000 /* the count has 32 bits */
+#define CALIBRATE_NS 5000000
 
 #define PIT_CHANNEL0 0x40
 #define PIT_MODE 0x43
@@ -60,6 +61,23 @@ static void timer_stop(void)
 	cpu_this()->deadline_step = 0;
 	lapic_write(LAPIC_LVT_TIMER, LAPIC_LVT_MASKED);
 	lapic_write(LAPIC_TIMER_INITIAL, 0);
+}
+
+/* Two readings of both: how long anything takes does not matter. */
+uint64_t timer_tsc_per_ms(void)
+{
+	uint64_t tsc, start;
+	uint32_t first, ns;
+
+	timer_set(TIMER_ONCE, TIMER_MAX_US * 1000u);
+	first = lapic_read(LAPIC_TIMER_CURRENT);
+	start = cpu_rdtsc();
+	do {
+		ns = first - lapic_read(LAPIC_TIMER_CURRENT);
+		tsc = cpu_rdtsc() - start;
+	} while (ns < CALIBRATE_NS);
+	timer_stop();
+	return tsc * 1000000 / ns;
 }
 
 static const char *deadline_start(uint64_t step)
