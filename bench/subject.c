@@ -3,7 +3,9 @@
  * input is one round, its nanoseconds a line on standard output once everything the round made is
  * gone again, so that rounds of several programs can take turns. Trusts its caller.
  *
- *   subject make STATE KERNEL MIB LINE...   boots a machine, types each line, freezes it (no rounds)
+ *   subject make STATE KERNEL MIB CPUS DISK LINE...
+ *                                           boots a machine, with a disk where DISK is not empty,
+ *                                           types each line, freezes it (no rounds)
  *   subject restore STATE                   from before the file is opened to the first byte that
  *                                           the guest writes to its console
  *   subject boot KERNEL MIB                 from nothing to the guest's first byte
@@ -91,14 +93,19 @@ static spore_machine *machine_new(struct first *f)
 	return m;
 }
 
-static void machine_boot(spore_machine *m, const char *kernel, const char *mib, const char *initrd)
+static struct spore_config config_of(const char *kernel, const char *mib)
 {
 	struct spore_config c = SPORE_CONFIG_INIT;
-	struct spore_error e;
 
 	c.kernel = kernel;
-	c.initrd = initrd;
 	c.memory = strtoull(mib, NULL, 10) << 20;
+	return c;
+}
+
+static void machine_boot(spore_machine *m, struct spore_config c)
+{
+	struct spore_error e;
+
 	must(spore_machine_boot(m, &c, &e), &e);
 }
 
@@ -133,7 +140,7 @@ static uint64_t round_boot(char **args)
 	spore_machine *m = machine_new(&f);
 	uint64_t from = now_ns(), took;
 
-	machine_boot(m, args[0], args[1], NULL);
+	machine_boot(m, config_of(args[0], args[1]));
 	took = first_await(&f) - from;
 	spore_machine_free(m);
 	return took;
@@ -148,8 +155,11 @@ static uint64_t round_snapshot(char **args)
 	uint64_t from;
 
 	if (m == NULL) {
+		struct spore_config c = config_of(args[1], args[2]);
+
+		c.initrd = args[3];
 		m = machine_new(&f);
-		machine_boot(m, args[1], args[2], args[3]);
+		machine_boot(m, c);
 		(void)first_await(&f);
 		settle();
 		must(spore_machine_pause(m, &e), &e);
@@ -215,14 +225,19 @@ static uint64_t round_until(char **args)
 
 static void make(char **args)
 {
+	struct spore_config c = config_of(args[1], args[2]);
+	struct spore_disk disk = { .path = args[4], .mode = SPORE_DISK_COW };
 	struct spore_error e;
 	struct first f;
 	spore_machine *m = machine_new(&f);
 	size_t taken;
 
-	machine_boot(m, args[1], args[2], NULL);
+	c.cpus = (uint32_t)strtoul(args[3], NULL, 10);
+	c.disks = &disk;
+	c.n_disks = args[4][0] != '\0';
+	machine_boot(m, c);
 	(void)first_await(&f);
-	for (char **line = args + 3; *line != NULL; line++) {
+	for (char **line = args + 5; *line != NULL; line++) {
 		settle();
 		must(spore_machine_input(m, *line, strlen(*line), &taken, &e), &e);
 		must(spore_machine_input(m, "\n", 1, &taken, &e), &e);
@@ -240,7 +255,7 @@ int main(int argc, char **argv)
 		int arguments;
 		uint64_t (*round)(char **args);
 	} subjects[] = {
-		{ "make", 3, NULL },
+		{ "make", 5, NULL },
 		{ "restore", 1, round_restore },
 		{ "boot", 2, round_boot },
 		{ "snapshot", 4, round_snapshot },
