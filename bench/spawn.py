@@ -8,7 +8,7 @@ import fcntl
 import os
 from typing import NamedTuple
 
-from measure import Row, Subject, micro, turns
+from measure import Row, micro, turns
 
 DISK_BYTES = 16 << 20
 SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
@@ -22,15 +22,18 @@ class Shape(NamedTuple):
 
 SHAPES = {"": Shape(), "-2cpu": Shape(cpus=2), "-8GiB": Shape(mib=8192)}
 
-# Row without its shape: the program's word for it, and the row it is compared with. What the library
+# Row without its shape: whose it is, its word for it, and the row it is compared with. What the library
 # does goes in front of these, as "spawn/pooled": ("library", "pooled", "spawn/bare-pooled").
 KINDS = {
     "spawn/bare-cold": ("bare", "cold", None),
     "spawn/bare-pooled": ("bare", "pooled", None),
     "spawn/bare-worker": ("bare", "worker", None),
+    "spawn/qemu-incoming": ("qemu", "process", None),
+    "spawn/qemu-incoming-ready": ("qemu", "ready", None),
 }
 
-NAMES = [kind + suffix for suffix in SHAPES for kind in KINDS]
+NAMES = [kind + suffix for suffix in SHAPES for kind in KINDS
+         if suffix == "" or KINDS[kind][0] != "qemu"]
 
 
 def by_shape(names):
@@ -39,6 +42,14 @@ def by_shape(names):
         rows = {kind: kind + suffix for kind in KINDS if kind + suffix in names}
         if rows:
             yield shape, rows
+
+
+def groups(rows):
+    """Those that take turns."""
+    for of_qemu in (False, True):
+        group = {kind: name for kind, name in rows.items() if (KINDS[kind][0] == "qemu") == of_qemu}
+        if group:
+            yield group
 
 
 @contextlib.contextmanager
@@ -67,11 +78,11 @@ def copy_data(file, copy):
             at += os.pwrite(copy, os.pread(file, min(hole - at, 1 << 20), at), at)
 
 
-def measure(commands, rows, record, ram, rounds):
-    """The rows, each with the one that it is compared with."""
+def measure(makers, rows, rounds):
+    """The rows, each with the one that it is compared with. A maker makes a subject of the word for
+    what it shall do."""
     with contextlib.ExitStack() as stack:
-        subjects = [stack.enter_context(Subject([*commands[KINDS[kind][0]], KINDS[kind][1], record,
-                                                 ram])) for kind in rows]
+        subjects = [stack.enter_context(makers[KINDS[kind][0]](KINDS[kind][1])) for kind in rows]
         samples = turns(rounds, *subjects)
     made = {kind: Row(name, "us", micro(of)) for (kind, name), of in zip(rows.items(), samples)}
     for kind, row in made.items():
