@@ -128,14 +128,15 @@ int spore_events_add(spore_events *e, spore_machine *m, void *ctx, struct spore_
 {
 	struct diag d = DIAG_INIT;
 	enum spore_state state;
-	int status = spore_machine_state(m, &state, err);
+	int status;
 	err_t why;
 
-	if (status != SPORE_OK)
-		return status;
 	if (spore_machine_event_fd(m) < 0)
 		return error_give(diag_fail(&d, FAIL(ERR_STATE), "events: only machines in this process "
 					    "can be watched"), &d, err);
+	status = spore_machine_state(m, &state, err);
+	if (status != SPORE_OK)
+		return status;
 	if (state == SPORE_NOT_STARTED)
 		return error_give(machine_state_fail(state, "events", &d), &d, err);
 	lock(e);
