@@ -11,11 +11,14 @@
 
 enum { FOREVER = -1, SHELLS = 3, THREADS = 4, ROUNDS = 8, MANY = 300 };
 
+/* With something in its memory that no other has. */
 static spore_zygote *zygote(void)
 {
 	struct spore_config c = guest_config();
+	struct guest *g = guest_boot(&c);
 
-	return guest_to_zygote(guest_boot(&c));
+	guest_ask(g, "nonce 0");
+	return guest_to_zygote(g);
 }
 
 static spore_pool *pool(spore_zygote *z, uint32_t shells, uint32_t armed)
@@ -50,6 +53,15 @@ static struct guest *from_pool(spore_zygote *z, spore_pool *p)
 
 	o.pool = p;
 	return guest_spawn(z, &o);
+}
+
+static uint64_t secret_of(spore_zygote *z, spore_pool *p)
+{
+	struct guest *g = from_pool(z, p);
+	uint64_t answer = answer_number(guest_ask(g, "nonce 7"), "answer");
+
+	guest_free(g);
+	return answer;
 }
 
 /* Spawned, heard, gone. */
@@ -149,7 +161,7 @@ static void armed_ones_only_run(void **state)
 	s = settled(p);
 	assert_int_equal(s.armed, 1);
 	spore_zygote_free(z);
-	one_life(other, p);
+	assert_true(secret_of(other, p) == secret_of(other, NULL));
 	s = settled(p);
 	assert_int_equal(s.from_armed, 2);
 	spore_zygote_free(other);
@@ -247,6 +259,8 @@ static void sizes(void **state)
 	p = pool(z, 4, 2);
 	(void)settled(p);
 	assert_int_equal(spore_pool_resize(p, SPORE_POOL_MOST + 1, &err), SPORE_ERR_USAGE);
+	spore_must(spore_pool_resize(p, 5, &err), &err, "resize");
+	assert_int_equal(settled(p).shells, 5);
 	spore_must(spore_pool_resize(p, 1, &err), &err, "resize");
 	spore_must(spore_pool_arm(p, z, 0, &err), &err, "arm");
 	s = settled(p);
