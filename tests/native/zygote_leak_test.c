@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Spawning leaves nothing: not when it fails, at whatever step, and not after a thousand children.
+ * Counted are descriptors, threads, mappings, the heap and the memory that the process has. */
+#include <dirent.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "machine/disk/disk_parts.h"
+#include "plan/ram_extents.h"
+#include "support/kin.h"
+#include "support/place.h"
+
+enum { CYCLES = 1000, WARM = 50, FAILURES = 40, DISK = 1 << 20 };
+
+static const struct vm_options nobody;
+
+struct left {
+	int fds, threads, mappings;
+	size_t heap, resident; /* bytes, pages */
+};
+
+static int entries(const char *folder)
+{
+	DIR *d = opendir(folder);
+	int n = 0;
+
+	assert_non_null(d);
+	while (readdir(d) != NULL)
+		n++;
+	(void)closedir(d);
+	return n;
+}
+
+static int lines(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	int n = 0, c;
+
+	assert_non_null(f);
+	while ((c = fgetc(f)) != EOF)
+		n += c == '\n';
+	(void)fclose(f);
+	return n;
+}
+
+static size_t resident_now(void)
+{
+	FILE *f = fopen("/proc/self/statm", "re");
+	size_t all, resident;
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%zu %zu", &all, &resident), 2);
+	(void)fclose(f);
+	return resident;
+}
+
+static struct left left_now(void)
+{
+	return (struct left){ entries("/proc/self/fd"), entries("/proc/self/task"),
+			      lines("/proc/self/maps"), mallinfo2().uordblks, resident_now() };
+}
+
+/* `fds`: how many more there may be. Arenas and thread stacks that the C library keeps: some, not one for each child. */
+static void nothing_more_than(const struct left *before, int fds)
+{
+	struct left after = left_now();
+
+	assert_in_range(after.fds, 0, before->fds + fds);
+	assert_int_equal(after.threads, before->threads);
+	assert_in_range(after.mappings, 0, before->mappings + 20);
+	assert_in_range(after.heap, 0, before->heap + 65536);
+	assert_in_range(after.resident, 0, before->resident + 512);
+}
+
+static struct zygote *zygote_with_disk(void)
+{
+	struct request r = kin_request_disk(DISK_COW);
+	struct kin *k;
+
+	place_make_disk("disk.img", DISK, 1, 0);
+	place_make_disk("short.img", DISK / 2, 1, 0);
+	r.cpus = 2;
+	k = kin_boot(&r);
+	(void)kin_ask(k, "cpus start");
+	(void)kin_ask(k, "cpus idle");
+	(void)kin_ask(k, "fill 1 20M 4M");
+	(void)kin_ask(k, "blk 0 load 20");
+	return kin_freeze(k);
+}
+
+/* ---- failures ---- */
+
+struct failure { struct identity_disk disk; enum err_code code; const char *words; };
+
+static const struct failure failures[] = {
+	{ { 0, DISK_COW, "missing.img" }, ERR_FILE, "missing.img" },
+	{ { 0, DISK_COW, "short.img" }, ERR_CHANGED, "short.img: holds 524288 bytes" },
+	{ { 0, DISK_RW, "/dev/null" }, ERR_DISK, "/dev/null" },
+	{ { 0, DISK_RO, "disk.img" }, ERR_USAGE, "disk 0 is writable for the guest" },
+	{ { 1, DISK_COW, "disk.img" }, ERR_USAGE, "disk 1 was given another file" },
+	{ { UINT32_MAX, DISK_COW, "disk.img" }, ERR_USAGE, "but the machine has 1 disks" },
+};
+
+static void fail_one(struct zygote *z, const struct failure *f, bool in_shell)
+{
+	struct identity id = { .n_disks = 1, .disks = &f->disk };
+	struct diag d = DIAG_INIT;
+	vm_paused *vm = NULL;
+	vm_shell *shell = NULL;
+	err_t e;
+
+	if (in_shell) {
+		shell = shell_like(z);
+		e = vm_spawn_in(&shell, z, &id, &nobody, &d, &vm);
+		assert_null(shell);
+	} else {
+		e = vm_spawn(z, &id, &nobody, &d, &vm);
+	}
+	assert_int_equal(e.code, f->code);
+	assert_null(vm);
+	if (strstr(d.text, f->words) == NULL)
+		fail_msg("\"%s\" does not say \"%s\"", d.text, f->words);
+}
+
+static void a_spawn_that_fails(void **state)
+{
+	struct zygote *z = zygote_with_disk();
+	struct left before = { 0 };
+	struct kin *k;
+
+	(void)state;
+	for (int i = 0; i < WARM + FAILURES; i++) {
+		if (i == WARM)
+			before = left_now();
+		fail_one(z, &failures[i % 6], i / 6 % 2);
+	}
+	nothing_more_than(&before, 0);
+	k = kin_child(z);
+	(void)kin_ask(k, "check 1 20M 4M");
+	kin_free(k);
+	zygote_free(z);
+	assert_int_equal(place_files(), 2);
+}
+
+/* ---- a thousand ---- */
+
+static void cycle(struct zygote *z, int i)
+{
+	vm_shell *shell;
+	struct kin *k;
+
+	if (i % 16 == 7) { /* never used */
+		vm_shell_free(shell_like(z));
+		return;
+	}
+	if (i % 2) {
+		shell = shell_like(z);
+		k = kin_spawn_in(&shell, z, &(struct identity){ 0 });
+	} else {
+		k = kin_spawn(z, &(struct identity){ 0 });
+	}
+	if (i % 3 != 0)
+		kin_resume(k);
+	if (i % 3 == 1) {
+		(void)kin_ask(k, "touch 20M 256K");
+		(void)kin_ask(k, "blk 0 write 0 10 7");
+	}
+	kin_free(k);
+}
+
+static void a_thousand_children(void **state)
+{
+	struct left none = left_now(), before = { 0 };
+	struct zygote *z = zygote_with_disk();
+
+	(void)state;
+	for (int i = 0; i < WARM + CYCLES; i++) {
+		if (i == WARM)
+			before = left_now();
+		cycle(z, i);
+	}
+	nothing_more_than(&before, 0);
+	zygote_free(z);
+	assert_int_equal(left_now().fds, none.fds);
+	assert_int_equal(left_now().threads, none.threads);
+	assert_int_equal(place_files(), 2);
+}
+
+/* Each generation goes with the one above it, but for the few layers that are still read. */
+static void generations(void **state)
+{
+	struct zygote *z = zygote_with_disk();
+	struct left before = { 0 };
+
+	(void)state;
+	for (int i = 0; i < WARM + FAILURES; i++) {
+		struct kin *k = kin_child(z);
+
+		(void)kin_ask(k, "touch 20M 1M 16384");
+		(void)kin_ask(k, "blk 0 write %d 10 7", i);
+		zygote_free(z);
+		z = kin_freeze(k);
+		if (i == WARM)
+			before = left_now();
+	}
+	nothing_more_than(&before, DISK_LAYERS_MAX + RAM_SOURCES_MAX);
+	zygote_free(z);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_spawn_that_fails),
+		cmocka_unit_test(a_thousand_children),
+		cmocka_unit_test(generations),
+	};
+
+	return cmocka_run_group_tests_name("zygote_leak", tests, place_setup, place_teardown);
+}
