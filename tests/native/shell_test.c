@@ -120,7 +120,7 @@ static const struct geometry *geometry_of_copy(const struct copy *c)
 /* Judged, as every image; a zygote of nothing else. Takes the copy. */
 static struct zygote *zygote_of_copy(const struct zygote *z, struct copy *c)
 {
-	const struct image *i = z->image, *changed = NULL;
+	const struct image *i = z->image;
 	const struct geometry *g = geometry_of_copy(c);
 	struct image_parts p = {
 		.inventory = image_inventory(i), .note = image_note(i), .vcpus = c->vcpu,
@@ -135,8 +135,7 @@ static struct zygote *zygote_of_copy(const struct zygote *z, struct copy *c)
 
 	if (failed(image_encode(g, &p, &d, &bytes, &len)) ||
 	    failed(image_ram_offset(g, &p, &d, &ram)) ||
-	    failed(image_parse(cur_of(bytes, len), FOFF(ram.v + geometry_ram(g).v), &d, &changed)) ||
-	    failed(zygote_alloc(changed, &d, &made)))
+	    failed(zygote_of_front(&bytes, len, BYTES(ram.v + geometry_ram(g).v), &d, &made)))
 		fail_msg("%s", d.text);
 	free(bytes);
 	geometry_free(g);

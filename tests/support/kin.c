@@ -85,7 +85,7 @@ static struct kin *kin_new(struct vm_options *ret_options)
 	k = calloc(1, sizeof *k);
 	assert_non_null(k);
 	pthread_mutex_init(&k->lock, NULL);
-	*ret_options = (struct vm_options){ hear, k };
+	*ret_options = (struct vm_options){ .console = hear, .ctx = k };
 	return k;
 }
 
@@ -239,10 +239,11 @@ struct zygote *zygote_of_file(const char *path)
 
 vm_shell *shell_like(const struct zygote *z)
 {
+	struct shell_options opens = SHELL_OPENS;
 	vm_shell *s = NULL;
 	struct diag d = DIAG_INIT;
 
-	must(shell_make(z, &d, &s), &d, "shell");
+	must(shell_make(zygote_image(z), &opens, &d, &s), &d, "shell");
 	return s;
 }
 
