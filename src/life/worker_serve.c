@@ -264,7 +264,7 @@ static void tell_end(struct worker *w)
 	w->over = true;
 }
 
-/* syscalls(control): poll */
+/* syscalls(control): poll restart_syscall */
 static bool wait_for(const struct worker *w, bool *ret_ask, bool *ret_end)
 {
 	struct pollfd p[2] = { { .fd = w->socket, .events = POLLIN },
