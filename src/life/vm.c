@@ -255,6 +255,11 @@ void vm_stop(vm_running *vm)
 	vcpus_park(vm_of(vm)->vcpus);
 }
 
+void vm_wait_quiet(vm_running *vm)
+{
+	vcpus_wait_parked(vm_of(vm)->vcpus);
+}
+
 /* ---- transitions ---- */
 
 err_t vm_start(vm_built **in, struct diag *d, vm_running **ret_vm)

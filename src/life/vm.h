@@ -51,6 +51,9 @@ int vm_event_fd(const vm_running *vm);
 /* VM_NONE while it runs. With VM_ERROR, *d says what happened. Any thread. */
 enum vm_outcome vm_outcome(const vm_running *vm, struct diag *d);
 enum vm_outcome vm_paused_outcome(const vm_paused *vm, struct diag *d);
+/* Of a machine that has ended by itself: until none of its vCPUs runs, and the last of its console was
+ * given away. */
+void vm_wait_quiet(vm_running *vm);
 /* Bytes typed at the console: takes as many as the bounded buffer holds, returns how many. Any
  * thread. */
 size_t vm_console_input(vm_running *vm, const uint8_t *bytes, size_t n);

@@ -258,6 +258,7 @@ static void tell_end(struct worker *w)
 
 	if (o == VM_NONE)
 		return;
+	vm_wait_quiet(w->running);
 	if (o == VM_ERROR || o == VM_CRASH)
 		set_text(&s, &d, "");
 	ignore(say(w, &s, NULL, 0));

@@ -327,6 +327,14 @@ struct quiesced vcpus_park(struct vcpus *v)
 	return (struct quiesced){ v };
 }
 
+void vcpus_wait_parked(struct vcpus *v)
+{
+	pthread_mutex_lock(&v->lock);
+	while (!all_parked(v))
+		pthread_cond_wait(&v->changed, &v->lock);
+	pthread_mutex_unlock(&v->lock);
+}
+
 static bool all_ran(const struct vcpus *v)
 {
 	for (uint32_t i = 0; i < v->n; i++) {

@@ -42,6 +42,9 @@ uint64_t vcpus_first_exit(struct vcpus *v);
 /* Returns once every thread is out of the guest and stays out. Idempotent. Never called from a
  * vCPU's own thread. */
 struct quiesced vcpus_park(struct vcpus *v);
+/* The same of a machine that has ended by what a vCPU did: that one sends the others out, so this only
+ * waits. */
+void vcpus_wait_parked(struct vcpus *v);
 /* Done by each vCPU's own thread while it is parked; returns the first failure. */
 typedef err_t vcpu_errand(const struct kvm_vcpu *v, vcpu_id id);
 must_check err_t vcpus_each(struct vcpus *v, struct quiesced q, vcpu_errand *errand);
