@@ -231,7 +231,6 @@ static void look_at_watch(struct vm *vm)
 	vcpus_halt(vm->vcpus);
 }
 
-/* syscalls(control): read */
 enum vm_outcome vm_outcome(const vm_running *vm, struct diag *d)
 {
 	look_at_watch(vm_of(vm));

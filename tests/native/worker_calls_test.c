@@ -31,6 +31,9 @@ static struct zygote *freeze_here(uint32_t cpus)
 	k = kin_boot(&r);
 	(void)kin_ask(k, "cpus start");
 	(void)kin_ask(k, "fill 5 17M 4M");
+	/* A spawn loads only what is not as a fresh processor has it. */
+	(void)kin_ask(k, "all regs 20");
+	(void)kin_ask(k, "all user 20");
 	z = kin_freeze(k);
 	return z;
 }
