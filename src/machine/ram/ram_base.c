@@ -120,6 +120,10 @@ static err_t pieces_check(const struct ram_base *b, struct diag *d)
 {
 	uint64_t sizes[RAM_SOURCES_MAX], at = 0;
 
+	if (b->pieces.n > RAM_EXTENTS_MAX)
+		return diag_field(d, FAIL(ERR_RANGE), "memory", "pieces",
+				  "are %" PRIu32 ", expected at most %d", b->pieces.n,
+				  RAM_EXTENTS_MAX);
 	for (uint32_t i = 0; i < b->files.n; i++)
 		TRY(file_check(b->files.fd[i].raw, d, &sizes[i]));
 	for (uint32_t i = 0; i < b->pieces.n; i++) {

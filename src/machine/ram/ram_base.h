@@ -18,8 +18,8 @@ struct ram_base;
 must_check err_t ram_base_of_file(int file, foff_t at, bytes_t ram, const struct ram_map *map,
 				  struct diag *d, struct ram_base **ret_base);
 /* RAM of these memfds, which are taken; on failure they are dropped. ERR_RANGE when the pieces are
- * not whole pages without gaps from start to end, or lie outside their file; ERR_STATE when a file
- * is not sealed. They may come from a process that is not trusted. */
+ * too many, not whole pages without gaps from start to end, or lie outside their file; ERR_STATE
+ * when a file is not sealed. They may come from a process that is not trusted. */
 struct ram_files { uint32_t n; fd_t fd[RAM_SOURCES_MAX]; };
 must_check err_t ram_base_of_memfds(struct ram_files *in, const struct ram_extents *pieces,
 				    bytes_t ram, struct diag *d, struct ram_base **ret_base);
