@@ -9,8 +9,8 @@
 
 #include "base/heap.h"
 #include "base/refs.h"
+#include "machine/ram/ram_parts.h"
 
-#define HOST_PAGE UINT64_C(4096)
 enum { SEALS = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW };
 
 struct ram_base {
@@ -164,11 +164,10 @@ static err_t has_piece(struct ram_base *b, const struct ram_extent *e, struct di
 	return OK;
 }
 
-err_t ram_base_of_memfds(struct ram_files *in, const struct ram_extents *pieces, bytes_t ram,
-			 struct diag *d, struct ram_base **ret_base)
+static err_t base_of(struct ram_files *in, const struct ram_extents *pieces, bytes_t ram,
+		     struct ram_base **ret_base)
 {
 	struct ram_base *b = base_alloc(ram);
-	err_t e;
 
 	if (b == NULL) {
 		files_drop(in);
@@ -178,10 +177,44 @@ err_t ram_base_of_memfds(struct ram_files *in, const struct ram_extents *pieces,
 	b->files = *in;
 	in->n = 0;
 	b->pieces = *pieces;
-	e = pieces_check(b, d);
-	for (uint32_t i = 0; i < pieces->n && !failed(e); i++)
+	*ret_base = b;
+	return OK;
+}
+
+static err_t has_find(struct ram_base *b, struct diag *d)
+{
+	for (uint32_t i = 0; i < b->pieces.n; i++)
 		if (b->pieces.e[i].source != RAM_SOURCE_HOLE)
-			e = has_piece(b, &b->pieces.e[i], d);
+			TRY(has_piece(b, &b->pieces.e[i], d));
+	return OK;
+}
+
+err_t ram_base_of_own(struct ram_files *in, const struct ram_extents *pieces, bytes_t ram,
+		      struct diag *d, struct ram_base **ret_base)
+{
+	struct ram_base *b;
+	err_t e;
+
+	TRY(base_of(in, pieces, ram, &b));
+	e = has_find(b, d);
+	if (failed(e)) {
+		ram_base_free(b);
+		return e;
+	}
+	*ret_base = b;
+	return OK;
+}
+
+err_t ram_base_of_memfds(struct ram_files *in, const struct ram_extents *pieces, bytes_t ram,
+			 struct diag *d, struct ram_base **ret_base)
+{
+	struct ram_base *b;
+	err_t e;
+
+	TRY(base_of(in, pieces, ram, &b));
+	e = pieces_check(b, d);
+	if (!failed(e))
+		e = has_find(b, d);
 	if (failed(e)) {
 		ram_base_free(b);
 		return e;

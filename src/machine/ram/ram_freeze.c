@@ -150,16 +150,25 @@ err_t ram_base_of_filled(fd_t *memfd, bytes_t ram, struct diag *d, struct ram_ba
 
 static err_t freeze_shared(struct ram *r, struct diag *d, struct ram_base **ret_base)
 {
-	struct ram_extents pieces;
 	struct ram_files files = { .n = 1 };
+	struct ram_extents pieces;
+	struct ram_base *b;
+	err_t e;
 
 	TRY(plan_memfd(r->memfd.raw, BYTES(r->map.len), d, &pieces));
 	TRY(holes_fill(r->memfd.raw, &pieces, 0, d));
 	files.fd[0] = (fd_t){ fcntl(r->memfd.raw, F_DUPFD_CLOEXEC, 0) };
 	if (!fd_is_open(files.fd[0]))
 		return diag_sys(d, FAIL_SYS(errno), "keeping frozen RAM");
-	TRY(seal_shared(r, d));
-	return ram_base_of_memfds(&files, &pieces, BYTES(r->map.len), d, ret_base);
+	/* Sealed last: that cannot be taken back. */
+	TRY(ram_base_of_own(&files, &pieces, BYTES(r->map.len), d, &b));
+	e = seal_shared(r, d);
+	if (failed(e)) {
+		ram_base_free(b);
+		return e;
+	}
+	*ret_base = b;
+	return OK;
 }
 
 /* ---- private ---- */
