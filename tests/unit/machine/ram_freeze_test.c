@@ -283,11 +283,40 @@ static void what_nobody_reads_is_not_kept(void **state)
 	ram_base_free(above);
 }
 
+static void what_was_cleared_takes_nothing(void **state)
+{
+	struct ram *r = ram_fresh(MIB(64));
+	struct ram_base *b, *above;
+
+	(void)state;
+	fill_pages(r, 0, 8192, 1);
+	b = ram_frozen(r);
+	r = ram_over(b);
+	memset(ram_at(r, 1000 * PAGE), 0, 6000 * PAGE);
+	fill_pages(r, 2000, 2001, 2);
+	above = ram_frozen(r);
+	assert_int_equal(stat_of(ram_base_source(above, 1)).st_blocks, PAGE / 512);
+	r = ram_over(above);
+	expect_pages(r, 0, 1000, 1);
+	assert_true(is_zero(ram_at(r, 1000 * PAGE), 1000 * PAGE));
+	expect_pages(r, 2000, 2001, 2);
+	assert_true(is_zero(ram_at(r, 2001 * PAGE), 4999 * PAGE));
+	expect_pages(r, 7000, 8192, 1);
+	ram_free(r);
+	ram_base_free(b);
+	ram_base_free(above);
+}
+
 /* ---- over a file ---- */
 
 enum { FILE_AT = 8192 };
 
-/* A file with RAM in it whose pages are filled, but for every third block. */
+/* Every third block is a hole, the last one of RAM too. */
+static bool in_file(uint64_t block)
+{
+	return block % 3 != 0;
+}
+
 static int ram_file(void)
 {
 	char name[] = "/tmp/spore-ram-XXXXXX";
@@ -299,7 +328,7 @@ static int ram_file(void)
 	assert_int_equal(ftruncate(fd, FILE_AT + RAM), 0);
 	for (uint64_t p = 0; p < PAGES; p++) {
 		fill_page(b, p, 1);
-		if (p / PAGES_PER_BLOCK % 3 != 2)
+		if (in_file(p / PAGES_PER_BLOCK))
 			assert_int_equal(pwrite(fd, b, PAGE, (off_t)(FILE_AT + p * PAGE)), PAGE);
 	}
 	return fd;
@@ -314,9 +343,8 @@ static struct ram *ram_over_file(int fd)
 	struct ram *r;
 
 	for (uint64_t i = 0; i < map.blocks; i++) {
-		if (i % 3 == 2)
-			continue;
-		bits[i / 8] |= (uint8_t)(1u << i % 8);
+		if (in_file(i))
+			bits[i / 8] |= (uint8_t)(1u << i % 8);
 	}
 	if (failed(ram_base_of_file(fd, FOFF(FILE_AT), BYTES(RAM), &map, &d, &b)))
 		fail_msg("%s", d.text);
@@ -336,7 +364,7 @@ static void a_file_is_copied_and_let_go(void **state)
 
 	(void)state;
 	for (uint64_t p = 0; p < PAGES; p++)
-		seeds[p] = p / PAGES_PER_BLOCK % 3 != 2;
+		seeds[p] = in_file(p / PAGES_PER_BLOCK);
 	expect_all(r, seeds);
 	write_some(r, seeds, 2, &seed);
 	b = ram_frozen(r);
@@ -364,15 +392,16 @@ static void a_file_that_was_cut_is_told(void **state)
 		struct ram_base *b = NULL;
 
 		fill_pages(r, 1, 3, 2);
-		fill_pages(r, PAGES - 10, PAGES - 5, 2);
+		fill_pages(r, PAGES - 1, PAGES, 2); /* goes with the file, although no part of it */
 		assert_false(ram_is_cut(r));
 		assert_int_equal(ftruncate(fd, cuts[i]), 0);
 		assert_true(ram_is_cut(r));
 		assert_int_equal(ram_freeze_try(r, &d, &b).code, ERR_RAM_LOST);
 		assert_null(b);
 		assert_non_null(strstr(d.text, "was cut short"));
-		if (cuts[i] > (off_t)(FILE_AT + 4 * PAGE)) { /* what is left is as it was */
-			expect_pages(r, 0, 1, 1);
+		if (cuts[i] > (off_t)(FILE_AT + 20 * PAGE)) { /* what is left is as it was */
+			assert_true(is_zero(ram_at(r, 0), PAGE));
+			expect_pages(r, 16, 20, 1);
 			expect_pages(r, 1, 3, 2);
 			fill_pages(r, 1, 3, 4);
 			expect_pages(r, 1, 3, 4);
@@ -393,6 +422,7 @@ int main(void)
 		cmocka_unit_test(twenty_generations),
 		cmocka_unit_test(few_own_pages_are_all_that_is_copied),
 		cmocka_unit_test(what_nobody_reads_is_not_kept),
+		cmocka_unit_test(what_was_cleared_takes_nothing),
 		cmocka_unit_test(a_file_is_copied_and_let_go),
 		cmocka_unit_test(a_file_that_was_cut_is_told),
 	};
