@@ -71,7 +71,9 @@ static void nothing_more_than(const struct left *before, int fds)
 	assert_int_equal(after.threads, before->threads);
 	assert_in_range(after.mappings, 0, before->mappings + 20);
 	assert_in_range(after.heap, 0, before->heap + 65536);
-	assert_in_range(after.resident, 0, before->resident + 512);
+	/* A sanitizer's heap, which mallinfo(3) does not know, keeps what was freed for a while. */
+	if (after.heap != 0)
+		assert_in_range(after.resident, 0, before->resident + 512);
 }
 
 static struct zygote *zygote_with_disk(void)

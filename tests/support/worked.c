@@ -16,10 +16,7 @@
 enum { PATIENCE_S = 100, LINE_ROOM = 1200 };
 
 struct home {
-	struct worker_layout *layout;
-	struct jail_options jail;
-	fd_t netns;
-	struct worker_start_options options;
+	struct worker_kit *kit;
 	char program[PATH_MAX];
 };
 
@@ -58,6 +55,7 @@ static void find_program(struct home *h)
 
 struct home *home_new(const struct image *like)
 {
+	struct worker_kit_options o;
 	struct diag d = DIAG_INIT;
 	struct home *h;
 
@@ -65,32 +63,23 @@ struct home *home_new(const struct image *like)
 	h = calloc(1, sizeof *h);
 	assert_non_null(h);
 	find_program(h);
-	must(jail_netns_new(&d, &h->netns), &d, "network namespace");
-	h->jail = (struct jail_options){
-		.uid = JAIL_UIDS + 8, .netns = h->netns.raw, .cgroup = -1,
-		.dies_with_parent = true, .limits = { .file_bytes = GIB(1) },
+	o = (struct worker_kit_options){
+		.program = h->program, .cgroup = -1, .dies_with_parent = true,
 		.without = sanitized() ? JAIL_WITHOUT(JAIL_SECCOMP) : 0,
 	};
-	h->options = (struct worker_start_options){ h->program, &h->jail };
-	must(worker_layout_new(like, &d, &h->layout), &d, "layout");
+	must(worker_kit_new(like, &o, &d, &h->kit), &d, "kit");
 	return h;
 }
 
 void home_free(struct home *h)
 {
-	worker_layout_free(h->layout);
-	fd_drop(&h->netns);
+	worker_kit_free(h->kit);
 	free(h);
 }
 
-const struct worker_start_options *home_options(const struct home *h)
+const struct worker_kit *home_kit(const struct home *h)
 {
-	return &h->options;
-}
-
-const struct worker_layout *home_layout(const struct home *h)
-{
-	return h->layout;
+	return h->kit;
 }
 
 /* ---- its life ---- */
@@ -101,7 +90,7 @@ struct worked *worked_start(struct home *h, struct zygote *z)
 	struct diag d = DIAG_INIT;
 
 	assert_non_null(w);
-	must(worker_start(&h->options, h->layout, z, &d, &w->worker), &d, "start");
+	must(worker_start(h->kit, z, &d, &w->worker), &d, "start");
 	return w;
 }
 

@@ -12,8 +12,7 @@
 struct home;
 struct home *home_new(const struct image *like);
 void home_free(struct home *h);
-const struct worker_start_options *home_options(const struct home *h);
-const struct worker_layout *home_layout(const struct home *h);
+const struct worker_kit *home_kit(const struct home *h);
 /* Is this a build with sanitizers? They make calls of their own, so its workers have no filters. */
 bool sanitized(void);
 

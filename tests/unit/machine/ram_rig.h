@@ -53,7 +53,7 @@ static inline err_t ram_freeze_try(struct ram *r, struct diag *d, struct ram_bas
 {
 	struct quiesced q = { NULL };
 
-	return ram_freeze(r, q, d, ret_base);
+	return ram_freeze(r, q, NULL, d, ret_base);
 }
 
 static inline struct ram_base *ram_frozen(struct ram *r)
