@@ -84,14 +84,24 @@ err_t ram_base_of_file(int file, foff_t at, bytes_t ram, const struct ram_map *m
 
 /* ---- of memfds ---- */
 
-/* syscalls(control): fcntl=F_GET_SEALS newfstatat=AT_EMPTY_PATH */
-static err_t file_check(int fd, struct diag *d, uint64_t *ret_size)
+/* syscalls(control): fcntl=F_GET_SEALS */
+static err_t seals_check(const struct ram_base *b, struct diag *d)
 {
-	int seals = fcntl(fd, F_GET_SEALS);
+	for (uint32_t i = 0; i < b->files.n; i++) {
+		int seals = fcntl(b->files.fd[i].raw, F_GET_SEALS);
+
+		if (seals < 0 || (seals & SEALS) != SEALS)
+			return diag_fail(d, FAIL(ERR_STATE),
+					 "memory that is to be shared is not sealed");
+	}
+	return OK;
+}
+
+/* syscalls(control): newfstatat=AT_EMPTY_PATH */
+static err_t file_size(int fd, struct diag *d, uint64_t *ret_size)
+{
 	struct stat st;
 
-	if (seals < 0 || (seals & SEALS) != SEALS)
-		return diag_fail(d, FAIL(ERR_STATE), "memory that is to be shared is not sealed");
 	if (fstat(fd, &st) != 0)
 		return diag_sys(d, FAIL_SYS(errno), "looking at shared memory");
 	*ret_size = (uint64_t)st.st_size;
@@ -125,7 +135,7 @@ static err_t pieces_check(const struct ram_base *b, struct diag *d)
 				  "are %" PRIu32 ", expected at most %d", b->pieces.n,
 				  RAM_EXTENTS_MAX);
 	for (uint32_t i = 0; i < b->files.n; i++)
-		TRY(file_check(b->files.fd[i].raw, d, &sizes[i]));
+		TRY(file_size(b->files.fd[i].raw, d, &sizes[i]));
 	for (uint32_t i = 0; i < b->pieces.n; i++) {
 		TRY(piece_check(b, &b->pieces.e[i], at, sizes, d));
 		at += b->pieces.e[i].len.v;
@@ -164,7 +174,7 @@ static err_t has_piece(struct ram_base *b, const struct ram_extent *e, struct di
 	return OK;
 }
 
-static err_t base_of(struct ram_files *in, const struct ram_extents *pieces, bytes_t ram,
+err_t ram_base_draft(struct ram_files *in, const struct ram_extents *pieces, bytes_t ram,
 		     struct ram_base **ret_base)
 {
 	struct ram_base *b = base_alloc(ram);
@@ -195,7 +205,7 @@ err_t ram_base_of_own(struct ram_files *in, const struct ram_extents *pieces, by
 	struct ram_base *b;
 	err_t e;
 
-	TRY(base_of(in, pieces, ram, &b));
+	TRY(ram_base_draft(in, pieces, ram, &b));
 	e = has_find(b, d);
 	if (failed(e)) {
 		ram_base_free(b);
@@ -205,16 +215,24 @@ err_t ram_base_of_own(struct ram_files *in, const struct ram_extents *pieces, by
 	return OK;
 }
 
+err_t ram_base_complete(struct ram_base *b, struct diag *d)
+{
+	TRY(pieces_check(b, d));
+	TRY(has_find(b, d));
+	return seals_check(b, d);
+}
+
 err_t ram_base_of_memfds(struct ram_files *in, const struct ram_extents *pieces, bytes_t ram,
 			 struct diag *d, struct ram_base **ret_base)
 {
 	struct ram_base *b;
 	err_t e;
 
-	TRY(base_of(in, pieces, ram, &b));
-	e = pieces_check(b, d);
+	TRY(ram_base_draft(in, pieces, ram, &b));
+	/* First: a file that could still be cut proves nothing by its size. */
+	e = seals_check(b, d);
 	if (!failed(e))
-		e = has_find(b, d);
+		e = ram_base_complete(b, d);
 	if (failed(e)) {
 		ram_base_free(b);
 		return e;

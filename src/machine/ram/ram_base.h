@@ -23,6 +23,12 @@ must_check err_t ram_base_of_file(int file, foff_t at, bytes_t ram, const struct
 struct ram_files { uint32_t n; fd_t fd[RAM_SOURCES_MAX]; };
 must_check err_t ram_base_of_memfds(struct ram_files *in, const struct ram_extents *pieces,
 				    bytes_t ram, struct diag *d, struct ram_base **ret_base);
+/* The same in two steps, for a machine that runs on it already while a file
+ * is still being filled. Only its maker may have the first step's base, for mapping and for asking about
+ * pieces. After the second has failed for want of a seal, it still serves its maker as any other. */
+must_check err_t ram_base_draft(struct ram_files *in, const struct ram_extents *pieces, bytes_t ram,
+				struct ram_base **ret_base);
+must_check err_t ram_base_complete(struct ram_base *draft, struct diag *d);
 /* RAM of a memfd (ram_memfd_new) that the caller has filled and that is mapped nowhere; taken on
  * success. */
 must_check err_t ram_base_of_filled(fd_t *memfd, bytes_t ram, struct diag *d,
