@@ -86,7 +86,7 @@ static uint64_t holes_in(int memfd, const struct ram_extent *e)
 /* The pieces that are made of the fresh file, if their holes are few: a child that reads one would
  * fill it. Otherwise they are left to that, once for all children. */
 /* syscalls(control): fallocate */
-static err_t holes_fill(int memfd, const struct ram_extents *pieces, uint32_t fresh, struct diag *d)
+err_t ram_fill_holes(int memfd, const struct ram_extents *pieces, uint32_t fresh, struct diag *d)
 {
 	uint64_t sum = 0;
 
@@ -121,7 +121,7 @@ static err_t seal_shared(struct ram *r, struct diag *d)
 	return e;
 }
 
-static err_t plan_memfd(int memfd, bytes_t ram, struct diag *d, struct ram_extents *ret)
+err_t ram_plan_memfd(int memfd, bytes_t ram, struct diag *d, struct ram_extents *ret)
 {
 	struct ram_extent nothing = { BYTES(0), ram, RAM_SOURCE_HOLE, FOFF(0) };
 	struct runs data = { 0 };
@@ -141,8 +141,8 @@ err_t ram_base_of_filled(fd_t *memfd, bytes_t ram, struct diag *d, struct ram_ba
 	struct ram_files files = { .n = 1 };
 	struct ram_extents pieces;
 
-	TRY(plan_memfd(memfd->raw, ram, d, &pieces));
-	TRY(holes_fill(memfd->raw, &pieces, 0, d));
+	TRY(ram_plan_memfd(memfd->raw, ram, d, &pieces));
+	TRY(ram_fill_holes(memfd->raw, &pieces, 0, d));
 	TRY(ram_memfd_seal(memfd->raw, d));
 	files.fd[0] = fd_take(memfd);
 	return ram_base_of_memfds(&files, &pieces, ram, d, ret_base);
@@ -155,8 +155,8 @@ static err_t freeze_shared(struct ram *r, struct diag *d, struct ram_base **ret_
 	struct ram_base *b;
 	err_t e;
 
-	TRY(plan_memfd(r->memfd.raw, BYTES(r->map.len), d, &pieces));
-	TRY(holes_fill(r->memfd.raw, &pieces, 0, d));
+	TRY(ram_plan_memfd(r->memfd.raw, BYTES(r->map.len), d, &pieces));
+	TRY(ram_fill_holes(r->memfd.raw, &pieces, 0, d));
 	files.fd[0] = (fd_t){ fcntl(r->memfd.raw, F_DUPFD_CLOEXEC, 0) };
 	if (!fd_is_open(files.fd[0]))
 		return diag_sys(d, FAIL_SYS(errno), "keeping frozen RAM");
@@ -179,11 +179,10 @@ static bool page_is_zero(const uint8_t *page)
 }
 
 /* Reading a hole gives the process the page of zeroes, which looks like one of its own. */
-static bool page_counts(const struct ram *r, uint64_t page, uint64_t entry)
+bool page_counts(const struct ram *r, uint64_t page)
 {
-	return page_is_own(entry) &&
-	       (ram_base_has(r->base, page / PAGES_PER_BLOCK) ||
-		!page_is_zero(r->mem.base + page * HOST_PAGE));
+	return ram_base_has(r->base, page / PAGES_PER_BLOCK) ||
+	       !page_is_zero(r->mem.base + page * HOST_PAGE);
 }
 
 static err_t own_runs_of(const struct ram *r, const struct page_map *map, struct diag *d,
@@ -196,7 +195,7 @@ static err_t own_runs_of(const struct ram *r, const struct page_map *map, struct
 
 		TRY(page_map_read(map, r->mem.base + page * HOST_PAGE, n, d, entries));
 		for (size_t i = 0; i < n; i++)
-			if (page_counts(r, page + i, entries[i]))
+			if (page_is_own(entries[i]) && page_counts(r, page + i))
 				TRY(runs_add(s, (page + i) * HOST_PAGE, HOST_PAGE));
 	}
 	return OK;
@@ -221,13 +220,8 @@ static err_t own_runs(const struct ram *r, struct diag *d, struct runs *s)
 	return e;
 }
 
-/* What lies below: the base's own pieces, or of a file, which is one piece, what is data in it. */
-struct below {
-	struct ram_extent *e; /* owned */
-	size_t n;
-};
-
-static err_t below_of_file(const struct ram *r, struct below *ret)
+/* Of a file, which is one piece: what is data in it. */
+static err_t below_of_file(const struct ram *r, struct ram_below *ret)
 {
 	struct ram_extent *e = calloc(r->blocks, sizeof e[0]);
 	size_t n = 0;
@@ -244,11 +238,11 @@ static err_t below_of_file(const struct ram *r, struct below *ret)
 		e[n++] = (struct ram_extent){ BYTES(b * RAM_BLOCK), BYTES(RAM_BLOCK), source,
 					      FOFF(b * RAM_BLOCK) };
 	}
-	*ret = (struct below){ e, n };
+	*ret = (struct ram_below){ e, n };
 	return OK;
 }
 
-static err_t below_of(const struct ram *r, struct below *ret)
+err_t ram_below_of(const struct ram *r, struct ram_below *ret)
 {
 	const struct ram_extents *pieces = ram_base_extents(r->base);
 	struct ram_extent *e;
@@ -259,7 +253,7 @@ static err_t below_of(const struct ram *r, struct below *ret)
 	if (e == NULL)
 		return FAIL(ERR_NOMEM);
 	memcpy(e, pieces->e, pieces->n * sizeof e[0]);
-	*ret = (struct below){ e, pieces->n };
+	*ret = (struct ram_below){ e, pieces->n };
 	return OK;
 }
 
@@ -267,12 +261,12 @@ static err_t plan_private(const struct ram *r, struct diag *d, struct ram_extent
 {
 	struct ram_layering l = { .fresh = ram_base_sources(r->base),
 				  .replaced = ram_base_is_sealed(r->base) ? 0 : 1 };
-	struct below below = { 0 };
+	struct ram_below below = { 0 };
 	struct runs own = { 0 };
 	err_t e = own_runs(r, d, &own);
 
 	if (!failed(e))
-		e = below_of(r, &below);
+		e = ram_below_of(r, &below);
 	l.below = below.e;
 	l.n_below = below.n;
 	l.written = own.r;
@@ -329,10 +323,9 @@ static err_t copy_block(void *ctx, uint64_t index, const uint8_t *bytes, bool in
 	return OK;
 }
 
-/* The base's files that are still used and the new one, numbered anew. */
 /* syscalls(control): fcntl=F_DUPFD_CLOEXEC */
-static err_t files_of(const struct ram_base *base, uint32_t fresh, fd_t *memfd,
-		      struct ram_extents *io, struct diag *d, struct ram_files *ret)
+err_t ram_files_of(const struct ram_base *base, uint32_t fresh, const fd_t *memfd,
+		   struct ram_extents *io, struct diag *d, struct ram_files *ret)
 {
 	uint32_t number[RAM_SOURCES_MAX + 1];
 
@@ -373,9 +366,9 @@ static err_t freeze_private(const struct ram *r, struct quiesced q, fd_t *layer,
 	c.pieces = &pieces;
 	c.memfd = memfd.raw;
 	TRY(ram_walk(r, q, d, (struct ram_visitor){ copy_block, copy_wants, &c }));
-	TRY(holes_fill(memfd.raw, &pieces, c.fresh, d));
+	TRY(ram_fill_holes(memfd.raw, &pieces, c.fresh, d));
 	TRY(ram_memfd_seal(memfd.raw, d));
-	e = files_of(r->base, c.fresh, &memfd, &pieces, d, &files);
+	e = ram_files_of(r->base, c.fresh, &memfd, &pieces, d, &files);
 	if (!failed(e))
 		return ram_base_of_memfds(&files, &pieces, BYTES(r->map.len), d, ret_base);
 	for (uint32_t i = 0; i < files.n; i++)
