@@ -128,6 +128,7 @@ int main(int argc, char **argv)
 	}
 	raise_limit();
 	zygote = boot_and_freeze(argv[1]);
+	size.flags = SPORE_POOL_UNJAILED;
 	size.shells = READY;
 	must(spore_pool_new(zygote, &size, &spawn.pool, &err), &err);
 	must(spore_pool_settle(spawn.pool, -1, NULL, &err), &err);

@@ -400,6 +400,26 @@ SPORE_API SPORE_CHECK int spore_machine_freeze(spore_machine *m,
 					       const struct spore_freeze_options *options,
 					       spore_zygote **ret_zygote, struct spore_error *err);
 
+struct spore_branch_options {
+	size_t size;
+	uint32_t flags; /* none yet */
+	uint32_t reserved_int;
+	/* When not NULL: for how long the machine stood still, in nanoseconds. Left alone on failure. */
+	uint64_t *ret_pause_ns;
+	uint64_t reserved[8];
+};
+#define SPORE_BRANCH_OPTIONS_INIT { sizeof(struct spore_branch_options), 0, 0, 0, {0} }
+
+/* RUNNING -> RUNNING: what the machine is at one instant becomes a zygote, and it goes on as a child of
+ * that. It stands still for milliseconds at most, however much memory it has; memory and the layers of
+ * its disks are put aside then and shared afterwards, while it runs, and until that is done a page that
+ * it touches may have to be waited for. A disk that it wrote in place is from then on the base of a
+ * private layer. On failure it goes on, if it can: its outcome says whether. Machines of spore_spawn and
+ * those in this process: SPORE_ERR_STATE for others. `options` may be NULL. */
+SPORE_API SPORE_CHECK int spore_machine_branch(spore_machine *m,
+					       const struct spore_branch_options *options,
+					       spore_zygote **ret_zygote, struct spore_error *err);
+
 struct spore_zygote_options {
 	size_t size;
 	uint32_t flags; /* none yet */

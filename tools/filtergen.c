@@ -11,6 +11,7 @@
 #include <linux/futex.h>
 #include <linux/fs.h>
 #include <linux/kvm.h>
+#include <linux/userfaultfd.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -24,6 +25,11 @@
 #include <sys/syscall.h>
 
 #include "machine/jail/filter_code.h"
+
+/* Linux 6.7, newer than the headers here (machine/ram/page_map.c). */
+#ifndef PAGEMAP_SCAN
+#define PAGEMAP_SCAN UINT64_C(0xC0606610)
+#endif
 
 /* The values ANY and SELF in a declaration: neither is a request, an operation or a pid. */
 #define ANY UINT64_C(0x0A17A17A17A17A17)

@@ -18,6 +18,7 @@ import sys
 import tempfile
 
 CALL = re.compile(r'^(\d+) +(\w+)\((.*)$')
+ENDED = re.compile(r'^(\d+) +\+\+\+ ')
 NAMED = re.compile(r'^PR_SET_NAME, "([^"]*)"')
 FILTER = re.compile(r'^(?:SECCOMP_SET_MODE_FILTER|PR_SET_SECCOMP, SECCOMP_MODE_FILTER)\b')
 KINDS = ('vcpu', 'device', 'control')
@@ -63,6 +64,10 @@ class Trace:
         self.denied = set()
 
     def take(self, line):
+        m = ENDED.match(line)
+        if m:  # its number may soon be another's
+            self.names.pop(m.group(1), None)
+            self.filtered.discard(m.group(1))
         m = CALL.match(line)
         if not m:
             return
@@ -86,7 +91,7 @@ def trace(command, rules):
     t = Trace(rules)
     with tempfile.TemporaryDirectory() as place:
         out = os.path.join(place, 'trace')
-        status = subprocess.run(['strace', '-f', '-qq', '-e', 'raw=!prctl,seccomp',
+        status = subprocess.run(['strace', '-f', '-q', '-e', 'raw=!prctl,seccomp',
                                  '-e', 'signal=none', '-o', out, *command]).returncode
         with open(out, encoding='utf-8', errors='replace') as f:
             for line in f:

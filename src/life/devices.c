@@ -223,8 +223,8 @@ struct disk_use devices_disk_use(const struct devices *v, uint32_t slot)
 	const struct disk *k = virtio_disk(v->dev[slot]);
 
 	if (k == NULL)
-		return (struct disk_use){ DISK_RO, false };
-	return (struct disk_use){ disk_mode(k), disk_needs_storing(k) };
+		return (struct disk_use){ .mode = DISK_RO };
+	return (struct disk_use){ disk_mode(k), disk_needs_storing(k), disk_capacity(k) };
 }
 
 err_t devices_renew_generation(struct devices *v, bool notify, struct diag *d)

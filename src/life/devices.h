@@ -74,7 +74,7 @@ void devices_save_serial(const struct devices *v, struct quiesced q, struct seri
 struct disk *devices_disk(struct devices *v, struct quiesced q, uint32_t slot);
 /* Does the disk in that slot have a layer that exists nowhere else, or is it written in place?
  * DISK_RO where it is neither, or no disk. */
-struct disk_use { enum disk_mode mode; bool layered; };
+struct disk_use { enum disk_mode mode; bool layered; bytes_t capacity; };
 struct disk_use devices_disk_use(const struct devices *v, uint32_t slot);
 
 /* A new generation id in guest memory; with `notify`, its interrupt goes out with the next

@@ -12,11 +12,14 @@
 
 /* ---- shells ---- */
 
-static err_t layers_make(struct vm *vm, const struct topology *t, struct diag *d)
+static err_t layers_make(struct vm *vm, const struct image *like, struct diag *d)
 {
-	for (uint32_t i = 0; i < topology_slots(t); i++)
-		if (topology_slot(t, i)->kind == DEV_BLK)
-			TRY(layer_file_new(NULL, d, &vm->layer[i]));
+	for (uint32_t i = 0; i < topology_slots(geometry_topology(vm->geo)); i++) {
+		struct blk_view view;
+
+		if (device_as_blk(image_device(like, (slot_id){ i }), &view))
+			TRY(layer_file_new(NULL, view.dev->blk.capacity, d, &vm->layer[i]));
+	}
 	return OK;
 }
 
@@ -30,7 +33,7 @@ static err_t shell(struct vm *vm, const struct image *like, struct shell_options
 	ram_give_page_map(vm->ram, &o->page_map);
 	TRY(vm_assemble(vm, like, &w, d));
 	TRY(arch_warm(vm, d));
-	return opens ? layers_make(vm, geometry_topology(vm->geo), d) : OK;
+	return opens ? layers_make(vm, like, d) : OK;
 }
 
 err_t shell_give_layers(vm_shell *s, const struct zygote *z, fd_t *files, uint32_t n,
@@ -130,7 +133,8 @@ static err_t child_disks(struct vm *vm, const struct zygote *z, struct diag *d,
 		ret[i] = (struct spawn_disk){ z->disks[i], fd_take(&vm->layer[i]) };
 		if (z->disks[i] != NULL && !fd_is_open(ret[i].layer) &&
 		    disk_base_mode(z->disks[i]) == DISK_COW)
-			TRY(layer_file_new(NULL, d, &ret[i].layer));
+			TRY(layer_file_new(NULL, disk_base_capacity(z->disks[i]), d,
+					   &ret[i].layer));
 	}
 	return OK;
 }

@@ -10,4 +10,5 @@ struct vm *vm_of_paused(const vm_paused *vm);
 vm_built *vm_as_built(struct vm *vm);   /* nothing has run yet */
 struct vm *vm_of_shell(const vm_shell *shell);
 vm_shell *vm_as_shell(struct vm *vm);   /* no memory, nothing loaded */
+vm_running *vm_as_running(struct vm *vm); /* threads may run; or it has ended */
 vm_paused *vm_as_paused(struct vm *vm); /* vCPUs parked, devices held */

@@ -95,8 +95,10 @@ void vm_free(struct vm *vm)
 	fd_drop(&vm->watch);
 	fd_drop(&vm->events);
 	image_free(vm->time_due);
-	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++)
+	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++) {
 		fd_drop(&vm->layer[i]);
+		disk_base_free(vm->below[i]);
+	}
 	if (vm->geo != NULL)
 		geometry_free(vm->geo);
 	pthread_mutex_destroy(&vm->end_lock);
@@ -146,6 +148,11 @@ struct vm *vm_of_shell(const vm_shell *shell)
 vm_shell *vm_as_shell(struct vm *vm)
 {
 	return (vm_shell *)vm;
+}
+
+vm_running *vm_as_running(struct vm *vm)
+{
+	return (vm_running *)vm;
 }
 
 vm_paused *vm_as_paused(struct vm *vm)

@@ -16,6 +16,7 @@
 #include "wire/snap_head.h"
 
 struct arch_host;
+struct disk_base;
 struct devices;
 struct serial;
 struct image;
@@ -38,6 +39,8 @@ struct vm {
 	 * then. */
 	const struct image *time_due; /* a reference */
 	enum clock_policy clock;
+	struct disk_base *below[SHAPE_DEVICES_MAX]; /* of a branched machine: what its disks lie over, by
+						     * slot; references */
 	struct zygote_id parent;     /* of a spawned machine: what it was spawned from */
 	fd_t layer[SHAPE_DEVICES_MAX]; /* of a shell: files for private layers, by slot */
 	bool entry_timed, exit_timed; /* times has its last two rows */

@@ -194,7 +194,7 @@ static err_t start(struct worker *w, const struct worker_kit *k, struct zygote *
 {
 	struct worker_ask a = { .kind = WORKER_LAYOUT };
 	owned_fd memfd = FD_NONE;
-	int fds[4];
+	int fds[5];
 
 	TRY(board_new(d, &w->board, &memfd));
 	TRY(worker_kit_fork(k, d, &w->child, &w->socket));
@@ -203,7 +203,8 @@ static err_t start(struct worker *w, const struct worker_kit *k, struct zygote *
 	fds[1] = worker_kit_kvm(k);
 	fds[2] = memfd.raw;
 	fds[3] = w->board.event.raw;
-	TRY(ask(w, &a, fds, 4, d));
+	fds[4] = worker_kit_faults(k);
+	TRY(ask(w, &a, fds, fds[4] >= 0 ? 5 : 4, d));
 	return z == NULL ? OK : prime(w, z, d);
 }
 
@@ -227,7 +228,8 @@ err_t worker_start(const struct worker_kit *k, struct zygote *z, struct diag *d,
 
 /* ---- a machine's life ---- */
 
-struct layers { fd_t fd[SHAPE_DEVICES_MAX]; int raw[SHAPE_DEVICES_MAX]; uint32_t n; };
+/* At most two for each disk. */
+struct layers { fd_t fd[2 * SHAPE_DEVICES_MAX]; int raw[2 * SHAPE_DEVICES_MAX]; uint32_t n; };
 
 static void layers_drop(struct layers *l)
 {
@@ -236,12 +238,14 @@ static void layers_drop(struct layers *l)
 	l->n = 0;
 }
 
-static err_t layers_for(const struct zygote *z, struct diag *d, struct layers *ret)
+/* `all`: for those that are written in place too. */
+static err_t layers_for(const struct zygote *z, bool all, struct diag *d, struct layers *ret)
 {
 	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++) {
-		if (z->disks[i] == NULL || disk_base_mode(z->disks[i]) != DISK_COW)
+		if (z->disks[i] == NULL || disk_base_mode(z->disks[i]) == DISK_RO ||
+		    (disk_base_mode(z->disks[i]) == DISK_RW && !all))
 			continue;
-		TRY(layer_file_new(NULL, d, &ret->fd[ret->n]));
+		TRY(layer_file_new(NULL, disk_base_capacity(z->disks[i]), d, &ret->fd[ret->n]));
 		ret->raw[ret->n] = ret->fd[ret->n].raw;
 		ret->n++;
 	}
@@ -260,7 +264,7 @@ static err_t spawn_from(struct worker *w, struct zygote *z, const struct identit
 		TRY(prime(w, z, d));
 	if (id->name != NULL)
 		memcpy(a.name, id->name, strnlen(id->name, sizeof a.name - 1));
-	e = layers_for(z, d, &layers);
+	e = layers_for(z, false, d, &layers);
 	if (!failed(e))
 		e = ask(w, &a, layers.raw, layers.n, d);
 	layers_drop(&layers);
@@ -317,30 +321,76 @@ err_t worker_input(struct worker *w, const uint8_t *bytes, size_t n, struct diag
 	return OK;
 }
 
-err_t worker_freeze(struct worker *w, struct diag *d, struct zygote **ret_zygote)
+/* The memfds that the answer's zygote is made in, then files for layers. */
+static err_t ask_for_zygote(struct worker *w, enum worker_ask_kind kind, struct layers *layers,
+			    struct diag *d)
 {
-	struct worker_ask a = { .kind = WORKER_FREEZE };
+	struct worker_ask a = { .kind = kind };
 	owned_fd layer = FD_NONE, state = FD_NONE;
+	int fds[2 + 2 * SHAPE_DEVICES_MAX];
+
+	TRY(worker_ready(w, d));
+	if (w->primed == NULL)
+		return diag_fail(d, FAIL(ERR_STATE), "a worker without a machine has nothing to freeze");
+	TRY(ram_memfd_new(geometry_ram(image_geometry(w->primed->image)), d, &layer));
+	TRY(zygote_file_new(d, &state));
+	fds[0] = layer.raw;
+	fds[1] = state.raw;
+	for (uint32_t i = 0; i < layers->n; i++)
+		fds[2 + i] = layers->raw[i];
+	return ask(w, &a, fds, 2 + layers->n, d);
+}
+
+static err_t answer_zygote(struct worker *w, struct diag *d, struct zygote **ret_zygote,
+			   uint32_t *ret_value)
+{
 	struct link_in in;
 	struct worker_say s;
 	struct zygote *z;
 	err_t e;
 
-	TRY(worker_ready(w, d));
-	if (w->primed == NULL)
-		return diag_fail(d, FAIL(ERR_STATE), "a worker without a machine cannot be frozen");
-	TRY(ram_memfd_new(geometry_ram(image_geometry(w->primed->image)), d, &layer));
-	TRY(zygote_file_new(d, &state));
-	TRY(ask(w, &a, (int[]){ layer.raw, state.raw }, 2, d));
 	TRY(answer(w, d, &in, &s));
 	TRY(zygote_unpack(in.fd, in.n, d, &z));
-	e = zygote_settle(z, d);
+	e = zygote_settle(z, NULL, d);
 	if (failed(e)) {
 		zygote_free(z);
 		return e;
 	}
-	w->outcome = VM_STOPPED;
 	*ret_zygote = z;
+	*ret_value = s.value;
+	return OK;
+}
+
+err_t worker_freeze(struct worker *w, struct diag *d, struct zygote **ret_zygote)
+{
+	struct layers none = { .n = 0 };
+	uint32_t value;
+
+	TRY(ask_for_zygote(w, WORKER_FREEZE, &none, d));
+	TRY(answer_zygote(w, d, ret_zygote, &value));
+	w->outcome = VM_STOPPED;
+	return OK;
+}
+
+err_t worker_branch(struct worker *w, struct diag *d, struct zygote **ret_zygote,
+		    uint64_t *ret_pause_ns)
+{
+	struct layers layers = { .n = 0 };
+	uint32_t value;
+	err_t e;
+
+	if (w->primed == NULL)
+		return diag_fail(d, FAIL(ERR_STATE), "a worker without a machine has nothing to branch");
+	/* One for what is written from now on, one for what may have to be merged. */
+	e = layers_for(w->primed, true, d, &layers);
+	if (!failed(e))
+		e = layers_for(w->primed, true, d, &layers);
+	if (!failed(e))
+		e = ask_for_zygote(w, WORKER_BRANCH, &layers, d);
+	layers_drop(&layers);
+	TRY(e);
+	TRY(answer_zygote(w, d, ret_zygote, &value));
+	*ret_pause_ns = (uint64_t)value * 1000;
 	return OK;
 }
 

@@ -42,6 +42,10 @@ must_check err_t worker_input(struct worker *w, const uint8_t *bytes, size_t n, 
 /* Paused before; afterwards only freed. */
 must_check err_t worker_freeze(struct worker *w, struct diag *d, struct zygote **ret_zygote);
 
+/* Running, and goes on; for how long it stood still. */
+must_check err_t worker_branch(struct worker *w, struct diag *d, struct zygote **ret_zygote,
+			       uint64_t *ret_pause_ns);
+
 /* How the machine ended, or the worker; VM_NONE: neither has. Hears what there is to hear first, but
  * waits for nothing. With VM_ERROR and VM_CRASH, *d says why. */
 enum vm_outcome worker_outcome(struct worker *w, struct diag *d);

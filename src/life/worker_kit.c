@@ -15,6 +15,7 @@
 struct worker_kit {
 	char *program;
 	fd_t kvm, netns, cgroup;
+	fd_t faults;           /* /dev/userfaultfd; FD_NONE: it is not to be had */
 	fd_t layout;           /* the length that the blank file would have, then its front */
 	struct jail_options jail;
 	atomic_uint next_uid;
@@ -97,6 +98,7 @@ err_t worker_kit_new(const struct image *like, const struct worker_kit_options *
 	if (k == NULL)
 		return FAIL(ERR_NOMEM);
 	k->kvm = k->netns = k->cgroup = k->layout = FD_NONE;
+	k->faults = (fd_t){ open("/dev/userfaultfd", O_RDWR | O_CLOEXEC) };
 	e = kit_fill(k, like, o, d);
 	if (failed(e)) {
 		worker_kit_free(k);
@@ -114,6 +116,7 @@ void worker_kit_free(struct worker_kit *k)
 	fd_drop(&k->netns);
 	fd_drop(&k->cgroup);
 	fd_drop(&k->layout);
+	fd_drop(&k->faults);
 	free(k->program);
 	free(k);
 }
@@ -126,6 +129,11 @@ int worker_kit_layout(const struct worker_kit *k)
 int worker_kit_kvm(const struct worker_kit *k)
 {
 	return k->kvm.raw;
+}
+
+int worker_kit_faults(const struct worker_kit *k)
+{
+	return k->faults.raw;
 }
 
 /* ---- a process ---- */

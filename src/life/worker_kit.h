@@ -25,3 +25,4 @@ must_check err_t worker_kit_fork(const struct worker_kit *k, struct diag *d,
 /* Borrowed: what it is to be told first. */
 int worker_kit_layout(const struct worker_kit *k);
 int worker_kit_kvm(const struct worker_kit *k);
+int worker_kit_faults(const struct worker_kit *k); /* /dev/userfaultfd, or -1 */

@@ -9,11 +9,13 @@
 #include <string.h>
 
 #include "base/heap.h"
+#include "life/branch.h"
 #include "life/parcel.h"
 #include "life/spawn.h"
 #include "life/worker_board.h"
 #include "life/worker_link.h"
 #include "machine/jail/filter.h"
+#include "machine/ram/uffd.h"
 #include "plan/image.h"
 
 /* In this order; each is there from its stage on. */
@@ -21,12 +23,14 @@ struct worker {
 	int socket;
 	const struct jail_options *jail;
 	struct board board;       /* LAYOUT */
-	fd_t page_map;
+	fd_t page_map, branch_map; /* /proc/self/pagemap: the machine's, and ours for branches */
+	fd_t uffd;                /* LAYOUT; FD_NONE: what was written is copied standing still */
 	vm_shell *shell;          /* LAYOUT, until SPAWN */
 	struct zygote *zygote;    /* PRIME */
 	vm_paused *paused;        /* SPAWN, PAUSE */
 	bool is_new;              /* it has never run */
 	vm_running *running;      /* RESUME */
+	struct zygote *branched;  /* the last one, until its files have been sent */
 	bool over;                /* nothing more is expected of this process */
 	struct link_in in;
 };
@@ -100,8 +104,9 @@ static err_t do_layout(struct worker *w, struct link_in *in, struct diag *d)
 	struct shell_options o = { .page_map = fd_take(&w->page_map) };
 	err_t e;
 
-	if (w->shell != NULL || in->n != 4)
+	if (w->shell != NULL || (in->n != 4 && in->n != 5))
 		return wrong("build a shell", d);
+	ignore(uffd_open(in->n == 5 ? in->fd[4].raw : -1, NULL, &w->uffd));
 	TRY(read_layout(in->fd[0].raw, d, &layout));
 	o.kvm = fd_take(&in->fd[1]);
 	e = board_open(&in->fd[2], &in->fd[3], d, &w->board);
@@ -186,6 +191,24 @@ static err_t do_freeze(struct worker *w, struct link_in *in, struct diag *d, str
 	return zygote_pack(z, d, &ret->files);
 }
 
+static err_t do_branch(struct worker *w, struct link_in *in, struct diag *d, struct answer *ret)
+{
+	struct branch_means m = { .ram = { w->uffd.raw, w->branch_map.raw, &in->fd[0] },
+				  .layers = &in->fd[2] };
+	struct branch_times times;
+
+	if (w->running == NULL || in->n < 2 || in->n % 2 != 0)
+		return wrong("branch", d);
+	m.n_layers = in->n / 2 - 1;
+	m.merged = m.layers + m.n_layers;
+	zygote_free(w->branched); /* it has been sent */
+	w->branched = NULL;
+	TRY(vm_branch(&w->running, &m, d, &w->branched, &times));
+	ret->value = (uint32_t)(times.pause_ns / 1000);
+	zygote_give_file(w->branched, &in->fd[1]);
+	return zygote_pack(w->branched, d, &ret->files);
+}
+
 static err_t act(struct worker *w, const struct worker_ask *a, struct link_in *in, struct diag *d,
 		 struct answer *ret)
 {
@@ -207,6 +230,8 @@ static err_t act(struct worker *w, const struct worker_ask *a, struct link_in *i
 		return do_input(w, a, ret);
 	case WORKER_FREEZE:
 		return do_freeze(w, in, d, ret);
+	case WORKER_BRANCH:
+		return do_branch(w, in, d, ret);
 	}
 	unreachable_by_type();
 }
@@ -307,18 +332,21 @@ static int serve(struct worker *w)
  * everything with it. */
 int worker_serve(int socket, struct jail_options *jail)
 {
-	struct worker w = { .socket = socket, .jail = jail, .page_map = FD_NONE };
+	struct worker w = { .socket = socket, .jail = jail, .page_map = FD_NONE,
+			    .branch_map = FD_NONE, .uffd = FD_NONE };
 	struct worker_say s = { .kind = WORKER_DONE };
 	struct diag d = DIAG_INIT;
-	int keep[2] = { socket };
+	int keep[3] = { socket };
 	err_t e;
 
 	/* There is no /proc later on. */
 	w.page_map = (fd_t){ open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) };
+	w.branch_map = (fd_t){ fcntl(w.page_map.raw, F_DUPFD_CLOEXEC, w.page_map.raw) };
 	keep[1] = w.page_map.raw;
+	keep[2] = w.branch_map.raw;
 	jail->keep = keep;
-	jail->n_keep = fd_is_open(w.page_map) ? 2 : 1;
-	e = fd_is_open(w.page_map) ? jail_enter(jail, &d)
+	jail->n_keep = 3;
+	e = fd_is_open(w.branch_map) ? jail_enter(jail, &d)
 				   : diag_sys(&d, FAIL_SYS(errno), "opening /proc/self/pagemap");
 	if (failed(e)) {
 		s = (struct worker_say){ .kind = WORKER_FAILED, .code = (uint32_t)e.code,

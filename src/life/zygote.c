@@ -79,7 +79,7 @@ const struct image *zygote_image(const struct zygote *z)
 
 /* The state goes through the judge of files, so that there is one kind of image. RAM and disks are
  * not in it. */
-static err_t state_of(struct vm *vm, struct quiesced q, struct diag *d, struct zygote **ret)
+err_t zygote_of_state(struct vm *vm, struct quiesced q, struct diag *d, struct zygote **ret)
 {
 	struct ram_scan nothing = { 0 };
 	struct arch_state *arch = NULL;
@@ -120,11 +120,14 @@ static void hand_down_disks(struct vm *vm, struct quiesced q, struct zygote *z)
 			disk_hand_down(devices_disk(vm->devices, q, i), z->disks[i]);
 }
 
-err_t zygote_settle(struct zygote *z, struct diag *d)
+err_t zygote_settle(struct zygote *z, fd_t *files, struct diag *d)
 {
-	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++)
-		if (z->disks[i] != NULL)
-			TRY(disk_base_settle(z->disks[i], NULL, d));
+	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++) {
+		if (z->disks[i] == NULL || disk_base_mode(z->disks[i]) == DISK_RO)
+			continue;
+		TRY(disk_base_settle(z->disks[i], files, d));
+		files = files == NULL ? NULL : files + 1;
+	}
 	return OK;
 }
 
@@ -136,7 +139,7 @@ static err_t freeze(struct vm *vm, fd_t *layer, struct diag *d, struct zygote **
 	err_t e;
 
 	TRY(vm_settle_time(vm, d));
-	TRY(state_of(vm, q, d, &z));
+	TRY(zygote_of_state(vm, q, d, &z));
 	z->parent = vm->parent;
 	e = share_disks(vm, q, z, d);
 	if (!failed(e))
@@ -168,7 +171,7 @@ err_t vm_freeze(vm_paused **in, struct diag *d, struct zygote **ret_zygote)
 	TRY(zygote_take(*in, NULL, d, &z));
 	vm_paused_free(*in);
 	*in = NULL;
-	e = zygote_settle(z, d);
+	e = zygote_settle(z, NULL, d);
 	if (failed(e)) {
 		zygote_free(z);
 		return e;

@@ -20,11 +20,12 @@ void zygote_free(struct zygote *z); /* one reference; accepts NULL */
 
 /* vm_freeze in its parts, for a machine whose process ends with it, and whose zygote is settled by
  * another: makes it, the machine being good for nothing afterwards (`layer` as for ram_freeze, of the
- * size of its RAM); then copies what would make
+ * size of its RAM); then copies (into `files`,
+ * one for each disk that is not read-only, by slot order; NULL: they are made) what would make
  * chains of layers long, before anybody else knows the zygote. */
 must_check err_t zygote_take(vm_paused *from, fd_t *layer, struct diag *d,
 			     struct zygote **ret_zygote);
-must_check err_t zygote_settle(struct zygote *z, struct diag *d);
+must_check err_t zygote_settle(struct zygote *z, fd_t *files, struct diag *d);
 
 struct zygote_id zygote_id(const struct zygote *z);
 /* What the machine that was frozen had been spawned from; all zero: it was booted or restored. */

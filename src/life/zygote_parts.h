@@ -30,6 +30,10 @@ struct zygote {
  * disks. A reference of the caller's. */
 must_check err_t zygote_for(struct zygote *z, const struct identity *id, struct diag *d,
 			    struct zygote **ret);
+/* What a machine that stands still is, but for its RAM and disks. */
+struct vm;
+must_check err_t zygote_of_state(struct vm *vm, struct quiesced q, struct diag *d,
+				 struct zygote **ret);
 /* Judges the bytes, which are taken, and has no RAM and disks yet. */
 must_check err_t zygote_of_front(uint8_t **front, size_t len, bytes_t total, struct diag *d,
 				 struct zygote **ret);

@@ -26,7 +26,7 @@ struct ram_extents {
 	struct ram_extent e[RAM_EXTENTS_MAX];
 };
 
-enum { PARCEL_ID_LEN = 16, PARCEL_LAYERS_MAX = 8, PARCEL_MAP_MAX = 8 << 20 };
+enum { PARCEL_ID_LEN = 16, PARCEL_LAYERS_MAX = 9, PARCEL_MAP_MAX = 8 << 20 };
 
 struct parcel_disk {
 	uint32_t slot;

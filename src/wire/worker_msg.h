@@ -13,7 +13,9 @@ enum { WORKER_VERSION = 1, WORKER_MSG_MAX = 8192, WORKER_INPUT_MAX = 4096, WORKE
 
 /* X(name, number): what is asked for. Descriptors in their order. */
 #define WORKER_ASKS(X) \
-	X(LAYOUT, 1) /* build a shell: [blank front, /dev/kvm, board, its event] -> DONE */   \
+	/* build a shell: blank front, /dev/kvm, board, its event, and /dev/userfaultfd if it is to be \
+	 * had -> DONE */ \
+	X(LAYOUT, 1) \
 	X(PRIME,  2) /* the zygote to come: its files -> DONE */                             \
 	X(SPAWN,  3) /* load it: a layer file for each copy-on-write disk -> DONE */         \
 	X(RESUME, 4) /* paused -> running -> DONE */                                         \
@@ -22,7 +24,10 @@ enum { WORKER_VERSION = 1, WORKER_MSG_MAX = 8192, WORKER_INPUT_MAX = 4096, WORKE
 	X(INPUT,  7) /* for the console -> DONE with how many bytes were taken */            \
 	/* paused -> gone: memfds for the new layer of RAM and for the state -> DONE with the zygote's \
 	 * files; the process exits */ \
-	X(FREEZE, 8)
+	X(FREEZE, 8) \
+	/* running, and goes on: the same, then a file for each disk that is not read-only, then \
+	 * another for each, should layers have to be merged -> DONE with the zygote's files, and for how many microseconds it stood still */ \
+	X(BRANCH, 9)
 
 enum worker_ask_kind {
 #define X(name, number) WORKER_##name = (number),

@@ -93,6 +93,29 @@ static void stop_and_continue(struct worked *w)
 	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WCONTINUED), 0);
 }
 
+/* The first time what it lies on is not written again, the second time it is its own. */
+static void branch_twice(struct home *h, struct worked *w)
+{
+	for (int i = 0; i < 2; i++) {
+		struct diag d = DIAG_INIT;
+		struct zygote *z;
+		struct worked *child;
+		uint64_t pause_ns;
+
+		(void)worked_ask(w, "fill %d 21M 2M", 40 + i);
+		if (failed(worker_branch(worked_worker(w), &d, &z, &pause_ns)))
+			fail_msg("%s", d.text);
+		(void)worked_ask(w, "fill 9 21M 2M");
+		(void)worked_ask(w, "blk 0 load 64 8");
+		child = worked_child(h, z);
+		(void)worked_ask(child, "check %d 21M 2M", 40 + i);
+		(void)worked_ask(child, "blk 0 verify");
+		worked_free(child);
+		zygote_free(z);
+		(void)worked_ask(w, "check 9 21M 2M");
+	}
+}
+
 static void three_generations(uint32_t cpus)
 {
 	struct zygote *z = freeze_here(cpus), *before;
@@ -110,6 +133,7 @@ static void three_generations(uint32_t cpus)
 		pause_and_go_on(w);
 		if (generation == 2)
 			stop_and_continue(w);
+		branch_twice(h, w);
 		(void)worked_ask(w, "rng 3 64");
 		before = z;
 		z = worked_freeze(w, true);

@@ -158,6 +158,18 @@ static err_t child_freeze(spore_machine *m, const struct spore_freeze_options *o
 	return OK;
 }
 
+static err_t child_branch(spore_machine *m, struct zygote **ret_zygote, uint64_t *ret_pause_ns,
+			  struct diag *d)
+{
+	struct child *c = child_of(m);
+	CHILD_LOCK(c);
+
+	refresh(c);
+	if (c->state != SPORE_RUNNING)
+		return machine_state_fail(c->state, "branch", d);
+	return after(c, worker_branch(c->worker, d, ret_zygote, ret_pause_ns));
+}
+
 static err_t child_stop(spore_machine *m, struct diag *d)
 {
 	struct child *c = child_of(m);
@@ -324,8 +336,8 @@ static void child_free(spore_machine *m)
 
 static const struct machine_ops child_ops = {
 	.boot = child_boot, .restore = child_restore, .pause = child_pause, .resume = child_resume,
-	.snapshot = child_snapshot, .freeze = child_freeze, .stop = child_stop, .wait = child_wait,
-	.state = child_state, .outcome = child_outcome, .timings = child_timings,
+	.snapshot = child_snapshot, .freeze = child_freeze, .branch = child_branch,
+	.stop = child_stop, .wait = child_wait, .state = child_state, .outcome = child_outcome, .timings = child_timings,
 	.config = child_config, .name = child_name, .input = child_input, .output = child_output,
 	.attach = child_attach, .event_fd = child_event_fd, .output_fd = child_output_fd,
 	.free = child_free,

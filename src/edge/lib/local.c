@@ -276,8 +276,8 @@ static void local_free(spore_machine *m)
 
 static const struct machine_ops local_ops = {
 	.boot = local_boot, .restore = local_restore, .pause = local_pause, .resume = local_resume,
-	.snapshot = local_snapshot, .freeze = local_freeze, .stop = local_stop, .wait = local_wait, .state = local_state,
-	.outcome = local_outcome, .timings = local_timings, .config = local_config,
+	.snapshot = local_snapshot, .freeze = local_freeze, .branch = local_branch,
+	.stop = local_stop, .wait = local_wait, .state = local_state, .outcome = local_outcome, .timings = local_timings, .config = local_config,
 	.name = local_name, .input = local_input, .output = local_output, .attach = local_attach,
 	.event_fd = local_event_fd, .output_fd = local_output_fd, .free = local_free,
 };

@@ -72,6 +72,8 @@ err_t local_snapshot(spore_machine *m, const char *path, const struct spore_snap
 		     struct diag *d);
 err_t local_freeze(spore_machine *m, const struct spore_freeze_options *o,
 		   struct zygote **ret_zygote, struct diag *d);
+err_t local_branch(spore_machine *m, struct zygote **ret_zygote, uint64_t *ret_pause_ns,
+		   struct diag *d);
 err_t local_stop(spore_machine *m, struct diag *d);
 
 /* A new one, PAUSED or RUNNING. */

@@ -6,6 +6,7 @@
 
 #include "edge/lib/local.h"
 #include "edge/lib/timings.h"
+#include "life/branch.h"
 #include "life/snapshot.h"
 #include "life/zygote.h"
 
@@ -151,6 +152,21 @@ err_t local_freeze(spore_machine *m, const struct spore_freeze_options *o,
 	if (ran && l->state == SPORE_PAUSED)
 		ignore(resume_now(l, NULL)); /* one that cannot go on says so as its outcome */
 	return e;
+}
+
+err_t local_branch(spore_machine *m, struct zygote **ret_zygote, uint64_t *ret_pause_ns,
+		   struct diag *d)
+{
+	struct local *l = local_of(m);
+	LOCAL_LOCK(l);
+	struct branch_times times;
+
+	local_refresh(l);
+	if (l->state != SPORE_RUNNING)
+		return machine_state_fail(l->state, "branch", d);
+	TRY(vm_branch(&l->running, NULL, d, ret_zygote, &times));
+	*ret_pause_ns = times.pause_ns;
+	return OK;
 }
 
 err_t local_stop(spore_machine *m, struct diag *d)

@@ -19,6 +19,8 @@ struct machine_ops {
 			  const struct spore_snapshot_options *o, struct diag *d);
 	err_t (*freeze)(spore_machine *m, const struct spore_freeze_options *o,
 			struct zygote **ret_zygote, struct diag *d);
+	err_t (*branch)(spore_machine *m, struct zygote **ret_zygote, uint64_t *ret_pause_ns,
+			struct diag *d);
 	err_t (*stop)(spore_machine *m, struct diag *d);
 	err_t (*wait)(spore_machine *m, int timeout_ms, enum spore_outcome *ret_outcome,
 		      struct spore_error *ret_why, struct diag *d);

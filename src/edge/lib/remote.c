@@ -444,9 +444,20 @@ static err_t remote_freeze(spore_machine *m, const struct spore_freeze_options *
 			 "zygote here");
 }
 
+static err_t remote_branch(spore_machine *m, struct zygote **ret_zygote, uint64_t *ret_pause_ns,
+			   struct diag *d)
+{
+	(void)m;
+	(void)ret_zygote;
+	(void)ret_pause_ns;
+	return diag_fail(d, FAIL(ERR_STATE), "branch: only a machine in this process or in a worker of "
+			 "its own can be branched");
+}
+
 static const struct machine_ops remote_ops = {
 	.boot = remote_boot, .restore = remote_restore, .pause = remote_pause,
 	.resume = remote_resume, .snapshot = remote_snapshot, .freeze = remote_freeze,
+	.branch = remote_branch,
 	.stop = remote_stop,
 	.wait = remote_wait, .state = remote_state, .outcome = remote_outcome,
 	.timings = remote_timings, .config = remote_config, .name = remote_name,

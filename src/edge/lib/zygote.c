@@ -12,6 +12,7 @@
 
 enum {
 	FREEZE_LEAST = sizeof(struct spore_freeze_options),
+	BRANCH_LEAST = sizeof(struct spore_branch_options),
 	ZYGOTE_LEAST = sizeof(struct spore_zygote_options),
 	SAVE_LEAST = sizeof(struct spore_snapshot_options),
 };
@@ -54,6 +55,31 @@ int spore_machine_freeze(spore_machine *m, const struct spore_freeze_options *op
 	struct diag d = DIAG_INIT;
 
 	return error_give(freeze(m, options, ret_zygote, &d), &d, err);
+}
+
+static err_t branch(spore_machine *m, const struct spore_branch_options *options,
+		    spore_zygote **ret, struct diag *d)
+{
+	struct spore_branch_options o = SPORE_BRANCH_OPTIONS_INIT;
+	owned_zygote z = NULL;
+	uint64_t pause_ns;
+
+	TRY(options_take(options, BRANCH_LEAST, sizeof o, &o, "spore_branch_options", d));
+	TRY(options_check(o.flags, 0, o.reserved, "spore_branch_options", d));
+	TRY(handle_new(&z, d));
+	TRY(m->ops->branch(m, &z->zygote, &pause_ns, d));
+	if (o.ret_pause_ns != NULL)
+		*o.ret_pause_ns = pause_ns;
+	*ret = take_ptr(z);
+	return OK;
+}
+
+int spore_machine_branch(spore_machine *m, const struct spore_branch_options *options,
+			 spore_zygote **ret_zygote, struct spore_error *err)
+{
+	struct diag d = DIAG_INIT;
+
+	return error_give(branch(m, options, ret_zygote, &d), &d, err);
 }
 
 static err_t load(const char *path, const struct spore_zygote_options *options,

@@ -52,14 +52,14 @@ err_t disk_private_make(struct disk *k, fd_t *file, struct diag *d)
 	k->scratch = malloc(cluster);
 	if (k->scratch == NULL)
 		return FAIL(ERR_NOMEM);
-	return layer_new(file, k->capacity, cluster, d, &k->private);
+	return layer_new(file, k->capacity, cluster, &k->private);
 }
 
 static err_t private_in(struct disk *k, const char *layer_dir, struct diag *d)
 {
 	owned_fd file = FD_NONE;
 
-	TRY(layer_file_new(layer_dir, d, &file));
+	TRY(layer_file_new(layer_dir, BYTES(k->capacity), d, &file));
 	return disk_private_make(k, &file, d);
 }
 
@@ -143,7 +143,7 @@ static err_t layer_reopen(struct disk *k, const struct blk_state *saved,
 	if (size != k->capacity)
 		return diag_fail(d, FAIL(ERR_CHANGED), "%s: holds %" PRIu64 " bytes, expected %" PRIu64,
 				 w.path, size, k->capacity);
-	TRY(layer_frozen(&file, k->capacity, saved->layer_cluster, &l));
+	TRY(layer_new(&file, k->capacity, saved->layer_cluster, &l));
 	memcpy(l->map, saved->layer_map, l->map_len);
 	l->used = !bytes_are_zero(l->map, l->map_len);
 	k->under[k->n_under++] = l;

@@ -44,8 +44,8 @@ must_check err_t disk_reopen(const struct blk_state *saved, const struct disk_pl
 			     struct diag *d, struct disk **ret_disk);
 void disk_free(struct disk *k); /* accepts NULL */
 
-/* A file without a name for a private layer to be. */
-must_check err_t layer_file_new(const char *layer_dir, struct diag *d, fd_t *ret);
+/* A file without a name, all hole, for a private layer of a disk of that size to be. */
+must_check err_t layer_file_new(const char *layer_dir, bytes_t capacity, struct diag *d, fd_t *ret);
 
 /* What a frozen machine's disk was: its base and layers, which nobody writes any more. Immutable and
  * counted; any thread. A disk that was written in place becomes the base of copy-on-write disks, and
@@ -55,16 +55,20 @@ struct disk_base;
  * layer; then that too, and the disk itself is only freed, or goes on over its own base. */
 must_check err_t disk_share(const struct disk *k, struct diag *d, struct disk_base **ret_base);
 void disk_hand_down(struct disk *k, struct disk_base *b);
-/* *k is from now on what `over`, a disk over the base it was handed down to, would be; that is
- * taken. */
-void disk_go_on(struct disk *k, struct disk *over);
+/* *k, which was handed down to the base, is from now on what `over` would be: a disk that was made over
+ * that base before; it is taken. */
+void disk_go_on(struct disk *k, const struct disk_base *b, struct disk *over);
 /* Another file instead of what a machine had: in place, or as the base of private layers. Must hold
  * exactly as many bytes. */
 must_check err_t disk_base_open(const char *path, enum disk_mode mode, bytes_t capacity,
 				struct diag *d, struct disk_base **ret_base);
 /* Merges layers if there are more than a child should have below it. Copies; before anybody shares
- * it. */
-must_check err_t disk_base_settle(struct disk_base *b, const char *layer_dir, struct diag *d);
+ * it. `file` (layer_file_new) is for a process that can make none, and is taken when it is needed;
+ * NULL: one is made. */
+must_check err_t disk_base_settle(struct disk_base *b, fd_t *file, struct diag *d);
+/* *k lies over that base, which has been settled since: over what it is now, from now on. Nobody uses
+ * the disk meanwhile. */
+void disk_adopt(struct disk *k, const struct disk_base *b);
 struct disk_base *disk_base_again(struct disk_base *b);
 void disk_base_free(struct disk_base *b); /* one reference; accepts NULL */
 bytes_t disk_base_capacity(const struct disk_base *b);

@@ -126,10 +126,13 @@ void disk_hand_down(struct disk *k, struct disk_base *b)
 	k->private = NULL;
 }
 
-void disk_go_on(struct disk *k, struct disk *over)
+void disk_go_on(struct disk *k, const struct disk_base *b, struct disk *over)
 {
 	struct disk was = *k;
 
+	/* The layer that was handed down meanwhile. */
+	for (; over->n_under < b->as->n_under; over->n_under++)
+		over->under[over->n_under] = layer_again(b->as->under[over->n_under]);
 	*k = *over;
 	*over = was;
 	disk_free(over);
@@ -173,7 +176,7 @@ static err_t merge(struct disk *k, fd_t *file, struct diag *d)
 	struct layer *one;
 	err_t e = OK;
 
-	TRY(layer_new(file, k->capacity, k->under[0]->cluster, d, &one));
+	TRY(layer_new(file, k->capacity, k->under[0]->cluster, &one));
 	for (uint64_t at = 0; at < k->capacity && !failed(e); at = run_end) {
 		int from = disk_source(k, at, k->capacity, &run_end);
 
@@ -191,12 +194,21 @@ static err_t merge(struct disk *k, fd_t *file, struct diag *d)
 	return OK;
 }
 
-err_t disk_base_settle(struct disk_base *b, const char *layer_dir, struct diag *d)
+err_t disk_base_settle(struct disk_base *b, fd_t *file, struct diag *d)
 {
-	owned_fd file = FD_NONE;
+	owned_fd own = FD_NONE;
 
 	if (b->as->n_under <= DISK_LAYERS_MAX)
 		return OK;
-	TRY(layer_file_new(layer_dir, d, &file));
-	return merge(b->as, &file, d);
+	if (file == NULL)
+		TRY(layer_file_new(NULL, BYTES(b->as->capacity), d, &own));
+	return merge(b->as, file != NULL ? file : &own, d);
+}
+
+void disk_adopt(struct disk *k, const struct disk_base *b)
+{
+	while (k->n_under > 0)
+		layer_free(k->under[--k->n_under]);
+	for (; k->n_under < b->as->n_under; k->n_under++)
+		k->under[k->n_under] = layer_again(b->as->under[k->n_under]);
 }

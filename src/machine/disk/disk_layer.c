@@ -53,27 +53,22 @@ static const char *layer_dir(const char *given)
 	return env != NULL && env[0] != '\0' ? env : "/var/tmp";
 }
 
-err_t layer_file_new(const char *dir, struct diag *d, fd_t *ret)
+err_t layer_file_new(const char *dir, bytes_t capacity, struct diag *d, fd_t *ret)
 {
 	const char *where = layer_dir(dir);
+	owned_fd file = { nameless_file(where) };
 
-	*ret = (fd_t){ nameless_file(where) };
-	if (!fd_is_open(*ret))
+	if (!fd_is_open(file))
 		return diag_sys(d, FAIL_SYS(errno), "%s: a disk's private layer cannot be made here",
 				where);
+	if (ftruncate(file.raw, (off_t)capacity.v) != 0)
+		return diag_sys(d, FAIL_SYS(errno), "%s: a private layer of %" PRIu64 " bytes cannot be "
+				"made here", where, capacity.v);
+	*ret = fd_take(&file);
 	return OK;
 }
 
-/* syscalls(control): ftruncate */
-err_t layer_new(fd_t *file, uint64_t capacity, uint32_t cluster, struct diag *d, struct layer **ret)
-{
-	if (ftruncate(file->raw, (off_t)capacity) != 0)
-		return diag_sys(d, FAIL_SYS(errno), "a private layer of %" PRIu64 " bytes cannot be "
-				"made", capacity);
-	return layer_frozen(file, capacity, cluster, ret);
-}
-
-err_t layer_frozen(fd_t *file, uint64_t capacity, uint32_t cluster, struct layer **ret)
+err_t layer_new(fd_t *file, uint64_t capacity, uint32_t cluster, struct layer **ret)
 {
 	struct layer *l = calloc(1, sizeof *l);
 

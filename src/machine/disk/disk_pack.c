@@ -8,7 +8,7 @@
 #include "base/heap.h"
 #include "machine/disk/disk_parts.h"
 
-static_assert((int)PARCEL_LAYERS_MAX == (int)DISK_LAYERS_MAX, "a settled disk can be sent");
+static_assert((int)PARCEL_LAYERS_MAX == (int)DISK_LAYERS_MAX + 1, "one can be sent unsettled");
 static_assert((int)PARCEL_MAP_MAX == (int)LAYER_MAP_MAX, "so can every map");
 
 err_t disk_base_pack(const struct disk_base *b, struct parcel_disk *ret_disk, uint8_t **ret_maps,
@@ -18,7 +18,7 @@ err_t disk_base_pack(const struct disk_base *b, struct parcel_disk *ret_disk, ui
 	uint32_t map_len = k->n_under > 0 ? k->under[0]->map_len : 0;
 	uint8_t *maps = calloc((size_t)k->n_under + 1, map_len + 1);
 
-	assert(k->n_under <= DISK_LAYERS_MAX);
+	assert(k->n_under <= PARCEL_LAYERS_MAX);
 	if (maps == NULL)
 		return FAIL(ERR_NOMEM);
 	*ret_disk = (struct parcel_disk){
@@ -60,7 +60,7 @@ static err_t layers_unpack(const struct parcel_disk *in, fd_t *fds, struct diag 
 		struct layer *l;
 
 		TRY(size_check(fds[i].raw, k->capacity, "layer", d));
-		TRY(layer_frozen(&fds[i], k->capacity, in->cluster, &l));
+		TRY(layer_new(&fds[i], k->capacity, in->cluster, &l));
 		memcpy(l->map, in->maps + (size_t)i * in->map_len, in->map_len);
 		l->used = true;
 		k->under[k->n_under++] = l;

@@ -71,11 +71,8 @@ must_check err_t disk_file_compare(const struct disk_file *was, const struct dis
 /* 0 when a disk of that size has none that keeps the map small enough. */
 uint32_t layer_cluster_for(uint64_t capacity);
 uint32_t layer_map_len(uint64_t capacity, uint32_t cluster);
-/* An empty layer in that file, which is new and is taken. */
-must_check err_t layer_new(fd_t *file, uint64_t capacity, uint32_t cluster, struct diag *d,
-			   struct layer **ret);
-/* One that has its length and is never written; the map is empty at first. */
-must_check err_t layer_frozen(fd_t *file, uint64_t capacity, uint32_t cluster, struct layer **ret);
+/* A layer in that file, which is as long as the disk and is taken; its map is empty at first. */
+must_check err_t layer_new(fd_t *file, uint64_t capacity, uint32_t cluster, struct layer **ret);
 struct layer *layer_again(struct layer *l);
 void layer_free(struct layer *l); /* one reference; accepts NULL */
 must_check bool layer_has(const struct layer *l, uint64_t cluster);

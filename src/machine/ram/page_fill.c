@@ -122,6 +122,7 @@ static err_t write_pages(const struct page_fill *f, const struct block *b, unsig
 	return OK;
 }
 
+/* syscalls(control): madvise=MADV_DONTNEED */
 static err_t fill_block(struct page_fill *f, uint64_t index, struct diag *d)
 {
 	struct block b;

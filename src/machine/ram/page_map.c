@@ -87,6 +87,7 @@ static err_t find_by_reading(const struct page_map *m, const uint8_t *at, size_t
 	return OK;
 }
 
+/* syscalls(control): ioctl=PAGEMAP_SCAN */
 err_t page_map_find(const struct page_map *m, const uint8_t *at, size_t n, struct diag *d,
 		    struct page_run *ret)
 {

@@ -75,7 +75,7 @@ err_t ram_attach(struct ram *reserved, struct ram_base *base, struct diag *d)
 		return diag_fail(d, FAIL(ERR_SIZE),
 				 "the memory is %" PRIu64 " bytes, the machine's %" PRIu64,
 				 ram_base_len(base).v, len);
-	TRY(ram_base_map(base, reserved->mem.base, d));
+	TRY(ram_base_map(base, reserved->mem.base, RAM_PLACE_EMPTY, d));
 	reserved->map = (map_t){ reserved->mem.base, len };
 	reserved->base = ram_base_again(base);
 	return OK;

@@ -335,12 +335,14 @@ static void unmap_pieces(const struct ram_base *b, void *at, uint32_t n)
 		(void)munmap(at, b->pieces.e[n - 1].offset.v + b->pieces.e[n - 1].len.v);
 }
 
-err_t ram_base_map(const struct ram_base *b, void *at, struct diag *d)
+err_t ram_base_map(const struct ram_base *b, void *at, enum ram_place place, struct diag *d)
 {
+	int fixed = place == RAM_PLACE_EMPTY ? MAP_FIXED_NOREPLACE : MAP_FIXED;
+
 	for (uint32_t i = 0; i < b->pieces.n; i++) {
 		const struct ram_extent *e = &b->pieces.e[i];
 		bool hole = e->source == RAM_SOURCE_HOLE;
-		int flags = MAP_PRIVATE | MAP_FIXED_NOREPLACE | MAP_NORESERVE |
+		int flags = MAP_PRIVATE | fixed | MAP_NORESERVE |
 			    (hole ? MAP_ANONYMOUS : 0);
 
 		if (mmap((uint8_t *)at + e->offset.v, e->len.v, PROT_READ | PROT_WRITE, flags,

@@ -50,8 +50,11 @@ bool ram_base_has(const struct ram_base *b, uint64_t index);
 /* Reads holes as zeroes, and fills none. ERR_RAM_LOST when the file has been cut. */
 must_check err_t ram_base_read(const struct ram_base *b, bytes_t offset, uint8_t *to, size_t n,
 			       struct diag *d);
-/* Maps all of it at [at, at + length), where nothing is mapped, private. On failure nothing is. */
-must_check err_t ram_base_map(const struct ram_base *b, void *at, struct diag *d);
+/* Maps all of it at [at, at + length), private: where nothing is mapped, or in the place of all that is.
+ * After a failure nothing is. */
+enum ram_place { RAM_PLACE_EMPTY, RAM_PLACE_TAKEN };
+must_check err_t ram_base_map(const struct ram_base *b, void *at, enum ram_place place,
+			      struct diag *d);
 
 /* A memfd of that size which nobody can shrink or grow. */
 must_check err_t ram_memfd_new(bytes_t size, struct diag *d, fd_t *ret);

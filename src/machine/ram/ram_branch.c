@@ -98,7 +98,10 @@ static err_t prepare_private(struct ram_branch *b, struct diag *d)
 	b->done = calloc(1, r->blocks / 8 + 1);
 	if (b->done == NULL)
 		return FAIL(ERR_NOMEM);
-	TRY(ram_memfd_new(BYTES(r->map.len), d, &b->memfd));
+	if (b->layer != NULL)
+		b->memfd = fd_take(b->layer);
+	else
+		TRY(ram_memfd_new(BYTES(r->map.len), d, &b->memfd));
 	TRY(open_door(b, d));
 	TRY(ram_written_new(r, &b->written));
 	TRY(ram_below_of(r, &b->below));
@@ -120,7 +123,7 @@ err_t ram_branch_prepare(struct ram *r, struct ram_branch_means means, struct di
 	if (b == NULL)
 		return FAIL(ERR_NOMEM);
 	*b = (struct ram_branch){ .ram = r, .uffd = means.uffd, .is_shared = ram_is_shared(r),
-				  .memfd = FD_NONE, .map = { { means.page_map } } };
+				  .memfd = FD_NONE, .layer = means.layer, .map = { { means.page_map } } };
 	assert(b->is_shared || r->base != NULL);
 	e = branch_reserve(b, d);
 	if (!failed(e))
@@ -229,7 +232,7 @@ static err_t arm_shared(struct ram_branch *b, struct diag *d)
 	TRY(ram_base_draft(&files, &b->pieces, BYTES(r->map.len), &next));
 	e = branch_move_all_aside(b, d);
 	if (!failed(e)) {
-		e = ram_base_map(next, r->map.base, d);
+		e = ram_base_map(next, r->map.base, RAM_PLACE_TAKEN, d);
 		if (failed(e) && failed(branch_move_all_back(b)))
 			e = FAIL(ERR_RAM_LOST);
 	}

@@ -25,6 +25,8 @@ struct ram_branch;
 struct ram_branch_means {
 	int uffd;     /* uffd_open; -1: what was written is copied in arm, while the guest stands still */
 	int page_map; /* /proc/self/pagemap, open for reading */
+	fd_t *layer;  /* the memfd for what was written (ram_memfd_new); taken when it is needed. NULL:
+			 one is made */
 };
 
 /* On failure nothing has changed. */

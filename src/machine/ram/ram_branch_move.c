@@ -21,6 +21,7 @@ err_t branch_reserve(struct ram_branch *b, struct diag *d)
 	return OK;
 }
 
+/* syscalls(control): mremap mmap munmap */
 static err_t move(void *from, void *to, size_t n, int more, struct diag *d)
 {
 	if (mremap(from, n, n, MREMAP_MAYMOVE | MREMAP_FIXED | more, to) == MAP_FAILED)

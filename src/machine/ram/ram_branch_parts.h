@@ -13,6 +13,7 @@ struct ram_branch {
 	uint8_t *aside;  /* RAM's first byte there */
 	uint64_t moved;  /* how much of RAM was gone through in moving it */
 	fd_t memfd;      /* the new base's, to be sealed */
+	fd_t *layer;     /* what it is to be, if it is not made here; borrowed until then */
 	map_t door;      /* where it is filled (page_fill.h) */
 	struct page_map map; /* borrowed */
 	struct ram_written written;

@@ -24,6 +24,7 @@ err_t uffd_open(int device, struct diag *d, fd_t *ret_uffd)
 	return OK;
 }
 
+/* syscalls(control): ioctl=UFFDIO_REGISTER */
 static int register_as(int uffd, void *at, size_t n, uint64_t mode)
 {
 	struct uffdio_register r = { .range = { (uintptr_t)at, n }, .mode = mode };
@@ -38,6 +39,7 @@ err_t uffd_watch(int uffd, void *at, size_t n, struct diag *d)
 	return OK;
 }
 
+/* syscalls(control): ioctl=UFFDIO_UNREGISTER */
 void uffd_unwatch(int uffd, void *at, size_t n)
 {
 	struct uffdio_range range = { (uintptr_t)at, n };
@@ -45,6 +47,7 @@ void uffd_unwatch(int uffd, void *at, size_t n)
 	(void)ioctl(uffd, UFFDIO_UNREGISTER, &range);
 }
 
+/* syscalls(control): read */
 bool uffd_next(int uffd, uintptr_t *ret_address)
 {
 	struct uffd_msg m;
@@ -58,6 +61,7 @@ bool uffd_next(int uffd, uintptr_t *ret_address)
 	return false;
 }
 
+/* syscalls(control): ioctl=UFFDIO_WAKE */
 void uffd_wake(int uffd, void *at, size_t n)
 {
 	struct uffdio_range range = { (uintptr_t)at, n };
@@ -66,6 +70,7 @@ void uffd_wake(int uffd, void *at, size_t n)
 }
 
 /* EAGAIN: the process's mappings were just being changed; some may be done. */
+/* syscalls(control): ioctl=UFFDIO_COPY */
 err_t uffd_put(int uffd, uint8_t *at, const uint8_t *bytes, size_t n, struct diag *d)
 {
 	for (size_t done = 0; done < n;) {
@@ -87,6 +92,7 @@ err_t uffd_put(int uffd, uint8_t *at, const uint8_t *bytes, size_t n, struct dia
 	return OK;
 }
 
+/* syscalls(control): ioctl=UFFDIO_ZEROPAGE? (to turn back when there is no memory for the copy) */
 err_t uffd_put_zero(int uffd, void *at, struct diag *d)
 {
 	struct uffdio_zeropage z = { .range = { (uintptr_t)at, HOST_PAGE } };
@@ -109,6 +115,7 @@ bool uffd_thin_prepare(int uffd, void *all, size_t n)
 
 /* To take back a protection that nobody asked for changes no page table of the process, but the
  * kernel tells KVM that the range may have changed (mm/mprotect.c, change_protection). */
+/* syscalls(control): ioctl=UFFDIO_WRITEPROTECT */
 void uffd_thin(int uffd, void *at, size_t n)
 {
 	for (size_t from = 0; from < n; from += THIN_STEP) {

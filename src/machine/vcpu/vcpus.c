@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/heap.h"
 #include "machine/jail/filter.h"
@@ -17,6 +18,7 @@ struct vcpu {
 	struct kvm_vcpu kvm;
 	pthread_t thread;
 	bool has_thread;
+	pid_t tid;   /* set by the thread before it is not parked for the first time */
 	bool parked; /* guarded by vcpus.lock */
 	bool ran;      /* the same: the errand, and `result` is what came of it */
 	err_t result;
@@ -35,6 +37,7 @@ struct vcpus {
 	struct exit_handler handler;
 	uint64_t first_entry; /* ns; 0: not yet */
 	atomic_ullong first_exit; /* the same */
+	pid_t pid;
 	uint32_t n;
 	struct vcpu vcpu[];
 };
@@ -110,12 +113,12 @@ static bool still_running(struct vcpus *v)
 	return running;
 }
 
-/* syscalls(vcpu, control): getpid tgkill=SELF rt_sigprocmask */
+/* syscalls(vcpu, control): tgkill=SELF */
 static void kick_others(struct vcpus *v, const struct vcpu *except)
 {
 	for (uint32_t i = 0; i < v->n; i++) {
 		if (&v->vcpu[i] != except && v->vcpu[i].has_thread && !v->vcpu[i].parked)
-			(void)pthread_kill(v->vcpu[i].thread, kick_signal());
+			(void)tgkill(v->pid, v->vcpu[i].tid, kick_signal());
 	}
 }
 
@@ -182,6 +185,7 @@ static void *thread_main(void *arg)
 
 	(void)snprintf(name, sizeof name, "vcpu%u", (unsigned)(me->id.v & 0xFF));
 	(void)pthread_setname_np(pthread_self(), name);
+	me->tid = gettid();
 	while (wait_parked(me))
 		run_until_wanted_out(me);
 	return NULL;
@@ -216,6 +220,7 @@ err_t vcpus_new(int kvm, int vm, uint32_t n, struct exit_handler handler, struct
 	pthread_mutex_init(&v->lock, NULL);
 	pthread_cond_init(&v->changed, NULL);
 	v->handler = handler;
+	v->pid = getpid();
 	v->wanted = WANT_PARKED;
 	for (uint32_t i = 0; i < n; i++) {
 		struct vcpu *c = &v->vcpu[i];

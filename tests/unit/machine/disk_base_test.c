@@ -55,7 +55,7 @@ static struct disk_base *handed_down(struct disk *k)
 	if (failed(disk_share(k, &d, &b)))
 		fail_msg("%s", d.text);
 	disk_hand_down(k, b);
-	if (failed(disk_base_settle(b, ".", &d)))
+	if (failed(disk_base_settle(b, NULL, &d)))
 		fail_msg("%s", d.text);
 	return b;
 }
@@ -74,7 +74,7 @@ static struct disk *over(const struct disk_base *b)
 	struct diag d = DIAG_INIT;
 	owned_fd layer = FD_NONE;
 
-	if (failed(layer_file_new(".", &d, &layer)) || failed(disk_over(b, &layer, &d, &k)))
+	if (failed(layer_file_new(".", disk_base_capacity(b), &d, &layer)) || failed(disk_over(b, &layer, &d, &k)))
 		fail_msg("%s", d.text);
 	return k;
 }
@@ -249,7 +249,7 @@ static void a_disk_goes_on_over_its_own_base(void **state)
 
 		write_seed(k, 7, 50);
 		b = handed_down(k);
-		disk_go_on(k, over(b));
+		disk_go_on(k, b, over(b));
 		assert_int_equal(disk_mode(k), DISK_COW);
 		child = over(b);
 		write_seed(k, 8, 51);

@@ -205,7 +205,7 @@ static inline fd_t uffd_for(enum way way)
 
 static inline struct ram_branch_means world_means(const struct world *w, int uffd)
 {
-	return (struct ram_branch_means){ uffd, w->page_map };
+	return (struct ram_branch_means){ uffd, w->page_map, NULL };
 }
 
 static inline struct instant branch(struct world *w, int uffd)
