@@ -25,6 +25,7 @@ struct worker {
 	struct board board;       /* LAYOUT */
 	fd_t page_map, branch_map; /* /proc/self/pagemap: the machine's, and ours for branches */
 	fd_t uffd;                /* LAYOUT; FD_NONE: what was written is copied standing still */
+	bool built;
 	vm_shell *shell;          /* LAYOUT, until SPAWN */
 	struct zygote *zygote;    /* PRIME */
 	vm_paused *paused;        /* SPAWN, PAUSE */
@@ -98,14 +99,12 @@ static err_t confine(struct worker *w, struct diag *d)
 	return jail_filter_take(JAIL_CONTROL, d);
 }
 
-static err_t do_layout(struct worker *w, struct link_in *in, struct diag *d)
+static err_t build(struct worker *w, struct link_in *in, struct diag *d)
 {
 	const struct image *layout;
 	struct shell_options o = { .page_map = fd_take(&w->page_map) };
 	err_t e;
 
-	if (w->shell != NULL || (in->n != 4 && in->n != 5))
-		return wrong("build a shell", d);
 	ignore(uffd_open(in->n == 5 ? in->fd[4].raw : -1, NULL, &w->uffd));
 	TRY(read_layout(in->fd[0].raw, d, &layout));
 	o.kvm = fd_take(&in->fd[1]);
@@ -115,6 +114,19 @@ static err_t do_layout(struct worker *w, struct link_in *in, struct diag *d)
 	image_free(layout);
 	TRY(e);
 	return confine(w, d);
+}
+
+/* A worker for which this fails has nothing to wait for, and may not be confined. */
+static err_t do_layout(struct worker *w, struct link_in *in, struct diag *d)
+{
+	err_t e;
+
+	if (w->built || in->n != 4)
+		return wrong("build a shell", d);
+	w->built = true;
+	e = build(w, in, d);
+	w->over = failed(e);
+	return e;
 }
 
 static err_t do_prime(struct worker *w, struct link_in *in, struct diag *d)
