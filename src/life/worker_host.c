@@ -20,6 +20,7 @@ struct worker {
 	struct board board;
 	uint32_t pending;      /* asked and not yet answered */
 	struct zygote *primed; /* a reference; NULL: none yet */
+	bool spawned;          /* from that */
 	bool gone;             /* the process has ended and was waited for */
 	enum vm_outcome outcome;
 	struct diag why;
@@ -81,6 +82,14 @@ void worker_free(struct worker *w)
 	free(w);
 }
 
+/* One that hangs up and stays, or does not keep to what was agreed, is not waited for. */
+static void end_now(struct worker *w)
+{
+	worker_kill(w);
+	wait_for_death(w);
+	w->pending = 0;
+}
+
 /* ---- asking ---- */
 
 static err_t ask(struct worker *w, const struct worker_ask *a, const int *fds, uint32_t n,
@@ -96,29 +105,48 @@ static err_t ask(struct worker *w, const struct worker_ask *a, const int *fds, u
 	return OK;
 }
 
+static err_t gone(const struct worker *w, struct diag *d)
+{
+	return diag_fail(d, FAIL(ERR_REMOTE), "%s",
+			 w->why.text[0] != '\0' ? w->why.text : "its worker is gone");
+}
+
 static void note_end(struct worker *w, const struct worker_say *s)
 {
 	if (w->outcome != VM_NONE)
 		return;
 	w->outcome = s->value == VM_NONE ? VM_ERROR : (enum vm_outcome)s->value;
 	ignore(diag_fail(&w->why, FAIL(ERR_INTERNAL), "%s", s->text));
+	w->pending = 0;
+}
+
+static err_t receive(struct worker *w, struct diag *d, struct link_in *in, struct worker_say *ret)
+{
+	err_t e;
+
+	TRY(link_receive(w->socket.raw, d, in));
+	if (in->len == 0)
+		return OK;
+	e = worker_say_parse(cur_of(in->bytes, in->len), d, ret);
+	if (failed(e))
+		link_drop(in);
+	return e;
 }
 
 /* One message. OK without one when it was the machine's end. */
 static err_t hear(struct worker *w, struct diag *d, struct link_in *in, struct worker_say *ret)
 {
-	err_t e = link_receive(w->socket.raw, d, in);
+	struct diag nonsense = DIAG_INIT;
+	err_t e = receive(w, &nonsense, in, ret);
 
-	if (!failed(e) && in->len == 0) {
-		wait_for_death(w);
-		return diag_fail(d, FAIL(ERR_REMOTE), "%s", w->why.text[0] != '\0' ? w->why.text
-									: "its worker is gone");
+	if (failed(e) && w->outcome == VM_NONE) {
+		w->outcome = VM_ERROR;
+		ignore(diag_fail(&w->why, e, "its worker does not say what a worker says: %.300s",
+				 nonsense.text));
 	}
-	TRY(e);
-	e = worker_say_parse(cur_of(in->bytes, in->len), d, ret);
-	if (failed(e)) {
-		link_drop(in);
-		return e;
+	if (failed(e) || in->len == 0) {
+		end_now(w);
+		return gone(w, d);
 	}
 	if (ret->kind == WORKER_ENDED) {
 		link_drop(in);
@@ -135,13 +163,11 @@ static err_t failure_of(const struct worker_say *s, struct diag *d)
 /* The answer to what was asked first of all that is pending. */
 static err_t answer(struct worker *w, struct diag *d, struct link_in *in, struct worker_say *ret)
 {
-	do {
-		TRY(hear(w, d, in, ret));
-		/* It says that instead of an answer, and goes. */
-		if (ret->kind == WORKER_ENDED)
-			return diag_fail(d, FAIL(ERR_STATE), "the machine has ended: %s",
-					 vm_outcome_text(w->outcome));
-	} while (w->pending == 0);
+	TRY(hear(w, d, in, ret));
+	/* It says that instead of an answer, and goes. */
+	if (ret->kind == WORKER_ENDED)
+		return diag_fail(d, FAIL(ERR_STATE), "the machine has ended: %s",
+				 vm_outcome_text(w->outcome));
 	w->pending--;
 	if (ret->kind == WORKER_DONE)
 		return OK;
@@ -171,11 +197,25 @@ static err_t do_one(struct worker *w, enum worker_ask_kind kind, struct diag *d)
 	return answer_plain(w, d, NULL);
 }
 
+/* Whatever came of a zygote's arrival, it is sent again. */
+static void unprime(struct worker *w)
+{
+	zygote_free(w->primed);
+	w->primed = NULL;
+}
+
 err_t worker_ready(struct worker *w, struct diag *d)
 {
-	while (w->pending > 0)
-		TRY(answer_plain(w, d, NULL));
-	return OK;
+	err_t first = OK;
+
+	while (w->pending > 0) {
+		err_t e = answer_plain(w, failed(first) ? NULL : d, NULL);
+
+		first = failed(first) ? first : e;
+	}
+	if (failed(first) && !w->spawned)
+		unprime(w);
+	return first;
 }
 
 static err_t prime(struct worker *w, struct zygote *z, struct diag *d)
@@ -228,35 +268,11 @@ err_t worker_start(const struct worker_kit *k, struct zygote *z, struct diag *d,
 
 /* ---- a machine's life ---- */
 
-/* At most two for each disk. */
-struct layers { fd_t fd[2 * SHAPE_DEVICES_MAX]; int raw[2 * SHAPE_DEVICES_MAX]; uint32_t n; };
-
-static void layers_drop(struct layers *l)
-{
-	for (uint32_t i = 0; i < l->n; i++)
-		fd_drop(&l->fd[i]);
-	l->n = 0;
-}
-
-/* `all`: for those that are written in place too. */
-static err_t layers_for(const struct zygote *z, bool all, struct diag *d, struct layers *ret)
-{
-	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++) {
-		if (z->disks[i] == NULL || disk_base_mode(z->disks[i]) == DISK_RO ||
-		    (disk_base_mode(z->disks[i]) == DISK_RW && !all))
-			continue;
-		TRY(layer_file_new(NULL, disk_base_capacity(z->disks[i]), d, &ret->fd[ret->n]));
-		ret->raw[ret->n] = ret->fd[ret->n].raw;
-		ret->n++;
-	}
-	return OK;
-}
-
 static err_t spawn_from(struct worker *w, struct zygote *z, const struct identity *id, bool run,
 			struct diag *d)
 {
 	struct worker_ask a = { .kind = WORKER_SPAWN, .clock = (uint32_t)id->clock, .run = run };
-	struct layers layers = { 0 };
+	struct zygote_layers layers = { 0 };
 	err_t e;
 
 	TRY(worker_ready(w, d));
@@ -264,12 +280,14 @@ static err_t spawn_from(struct worker *w, struct zygote *z, const struct identit
 		TRY(prime(w, z, d));
 	if (id->name != NULL)
 		memcpy(a.name, id->name, strnlen(id->name, sizeof a.name - 1));
-	e = layers_for(z, false, d, &layers);
+	e = zygote_layers_new(z, false, d, &layers);
 	if (!failed(e))
 		e = ask(w, &a, layers.raw, layers.n, d);
-	layers_drop(&layers);
+	zygote_layers_drop(&layers);
 	TRY(e);
-	return worker_ready(w, d);
+	TRY(worker_ready(w, d));
+	w->spawned = true;
+	return OK;
 }
 
 /* Files that the child is given are opened here: it can open none. */
@@ -322,7 +340,7 @@ err_t worker_input(struct worker *w, const uint8_t *bytes, size_t n, struct diag
 }
 
 /* The memfds that the answer's zygote is made in, then files for layers. */
-static err_t ask_for_zygote(struct worker *w, enum worker_ask_kind kind, struct layers *layers,
+static err_t ask_for_zygote(struct worker *w, enum worker_ask_kind kind, struct zygote_layers *layers,
 			    struct diag *d)
 {
 	struct worker_ask a = { .kind = kind };
@@ -363,7 +381,7 @@ static err_t answer_zygote(struct worker *w, struct diag *d, struct zygote **ret
 
 err_t worker_freeze(struct worker *w, struct diag *d, struct zygote **ret_zygote)
 {
-	struct layers none = { .n = 0 };
+	struct zygote_layers none = { .n = 0 };
 	uint32_t value;
 
 	TRY(ask_for_zygote(w, WORKER_FREEZE, &none, d));
@@ -375,19 +393,19 @@ err_t worker_freeze(struct worker *w, struct diag *d, struct zygote **ret_zygote
 err_t worker_branch(struct worker *w, struct diag *d, struct zygote **ret_zygote,
 		    uint64_t *ret_pause_ns)
 {
-	struct layers layers = { .n = 0 };
+	struct zygote_layers layers = { .n = 0 };
 	uint32_t value;
 	err_t e;
 
 	if (w->primed == NULL)
 		return diag_fail(d, FAIL(ERR_STATE), "a worker without a machine has nothing to branch");
 	/* One for what is written from now on, one for what may have to be merged. */
-	e = layers_for(w->primed, true, d, &layers);
+	e = zygote_layers_new(w->primed, true, d, &layers);
 	if (!failed(e))
-		e = layers_for(w->primed, true, d, &layers);
+		e = zygote_layers_new(w->primed, true, d, &layers);
 	if (!failed(e))
 		e = ask_for_zygote(w, WORKER_BRANCH, &layers, d);
-	layers_drop(&layers);
+	zygote_layers_drop(&layers);
 	TRY(e);
 	TRY(answer_zygote(w, d, ret_zygote, &value));
 	*ret_pause_ns = (uint64_t)value * 1000;

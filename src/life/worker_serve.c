@@ -121,7 +121,7 @@ static err_t do_layout(struct worker *w, struct link_in *in, struct diag *d)
 {
 	err_t e;
 
-	if (w->built || in->n != 4)
+	if (w->built || (in->n != 4 && in->n != 5))
 		return wrong("build a shell", d);
 	w->built = true;
 	e = build(w, in, d);

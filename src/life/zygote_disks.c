@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A zygote as one child is to see it: with other files for some of its disks. */
+/* A zygote as one child is to see it: with other files for some of its disks; and the files that it
+ * writes to. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -77,5 +78,25 @@ err_t zygote_for(struct zygote *z, const struct identity *id, struct diag *d, st
 	if (id->n_disks != 0)
 		return copy(z, id, d, ret);
 	*ret = zygote_again(z);
+	return OK;
+}
+
+void zygote_layers_drop(struct zygote_layers *l)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		fd_drop(&l->fd[i]);
+	l->n = 0;
+}
+
+err_t zygote_layers_new(const struct zygote *z, bool all, struct diag *d, struct zygote_layers *ret)
+{
+	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++) {
+		if (z->disks[i] == NULL || disk_base_mode(z->disks[i]) == DISK_RO ||
+		    (disk_base_mode(z->disks[i]) == DISK_RW && !all))
+			continue;
+		TRY(layer_file_new(NULL, disk_base_capacity(z->disks[i]), d, &ret->fd[ret->n]));
+		ret->raw[ret->n] = ret->fd[ret->n].raw;
+		ret->n++;
+	}
 	return OK;
 }

@@ -37,3 +37,14 @@ must_check err_t zygote_of_state(struct vm *vm, struct quiesced q, struct diag *
 /* Judges the bytes, which are taken, and has no RAM and disks yet. */
 must_check err_t zygote_of_front(uint8_t **front, size_t len, bytes_t total, struct diag *d,
 				 struct zygote **ret);
+
+/* New files for a child's private layers, in the order of its copy-on-write disks. What a failure
+ * leaves is dropped all the same. */
+struct zygote_layers {
+	uint32_t n;
+	fd_t fd[2 * SHAPE_DEVICES_MAX]; /* owned; new files may be made twice */
+	int raw[2 * SHAPE_DEVICES_MAX];
+};
+must_check err_t zygote_layers_new(const struct zygote *z, bool all, struct diag *d,
+				   struct zygote_layers *ret);
+void zygote_layers_drop(struct zygote_layers *l);
