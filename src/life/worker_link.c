@@ -65,11 +65,10 @@ err_t link_receive(int socket, struct diag *d, struct link_in *ret)
 
 	ret->len = 0;
 	ret->n = 0;
+	/* ECONNRESET is said once, of one that left something unread, before what it had said. */
 	do
 		got = recvmsg(socket, &msg, MSG_CMSG_CLOEXEC);
-	while (got < 0 && errno == EINTR);
-	if (got < 0 && errno == ECONNRESET)
-		return OK;
+	while (got < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (got < 0)
 		return diag_sys(d, FAIL_SYS(errno), "receiving from a worker");
 	take_fds(&msg, ret);
