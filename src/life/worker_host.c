@@ -92,19 +92,6 @@ static void end_now(struct worker *w)
 
 /* ---- asking ---- */
 
-static err_t ask(struct worker *w, const struct worker_ask *a, const int *fds, uint32_t n,
-		 struct diag *d)
-{
-	uint8_t bytes[WORKER_MSG_MAX];
-	struct out o = out_of(bytes, sizeof bytes);
-
-	worker_ask_encode(&o, a);
-	TRY(out_done(&o));
-	TRY(link_send(w->socket.raw, o.base, o.len, fds, n, d));
-	w->pending++;
-	return OK;
-}
-
 static err_t gone(const struct worker *w, struct diag *d)
 {
 	return diag_fail(d, FAIL(ERR_REMOTE), "%s",
@@ -188,22 +175,6 @@ static err_t answer_plain(struct worker *w, struct diag *d, uint32_t *ret_value)
 	return OK;
 }
 
-static err_t do_one(struct worker *w, enum worker_ask_kind kind, struct diag *d)
-{
-	struct worker_ask a = { .kind = kind };
-
-	TRY(worker_ready(w, d));
-	TRY(ask(w, &a, NULL, 0, d));
-	return answer_plain(w, d, NULL);
-}
-
-/* Whatever came of a zygote's arrival, it is sent again. */
-static void unprime(struct worker *w)
-{
-	zygote_free(w->primed);
-	w->primed = NULL;
-}
-
 err_t worker_ready(struct worker *w, struct diag *d)
 {
 	err_t first = OK;
@@ -213,9 +184,39 @@ err_t worker_ready(struct worker *w, struct diag *d)
 
 		first = failed(first) ? first : e;
 	}
-	if (failed(first) && !w->spawned)
-		unprime(w);
+	if (failed(first) && !w->spawned) {
+		/* Whatever came of a zygote's arrival, it is sent again. */
+		zygote_free(w->primed);
+		w->primed = NULL;
+	}
 	return first;
+}
+
+/* What it said before it went is why it cannot be asked. */
+static err_t ask(struct worker *w, const struct worker_ask *a, const int *fds, uint32_t n,
+		 struct diag *d)
+{
+	uint8_t bytes[WORKER_MSG_MAX];
+	struct out o = out_of(bytes, sizeof bytes);
+	err_t e;
+
+	worker_ask_encode(&o, a);
+	TRY(out_done(&o));
+	e = link_send(w->socket.raw, o.base, o.len, fds, n, d);
+	w->pending += !failed(e) || e.code == ERR_REMOTE;
+	if (e.code != ERR_REMOTE)
+		return e;
+	e = worker_ready(w, d);
+	return failed(e) ? e : gone(w, d);
+}
+
+static err_t do_one(struct worker *w, enum worker_ask_kind kind, struct diag *d)
+{
+	struct worker_ask a = { .kind = kind };
+
+	TRY(worker_ready(w, d));
+	TRY(ask(w, &a, NULL, 0, d));
+	return answer_plain(w, d, NULL);
 }
 
 static err_t prime(struct worker *w, struct zygote *z, struct diag *d)
