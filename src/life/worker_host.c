@@ -4,9 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -142,11 +140,6 @@ static err_t hear(struct worker *w, struct diag *d, struct link_in *in, struct w
 	return OK;
 }
 
-static err_t failure_of(const struct worker_say *s, struct diag *d)
-{
-	return diag_fail(d, (err_t){ (enum err_code)s->code, s->sys }, "%s", s->text);
-}
-
 /* The answer to what was asked first of all that is pending. */
 static err_t answer(struct worker *w, struct diag *d, struct link_in *in, struct worker_say *ret)
 {
@@ -159,7 +152,7 @@ static err_t answer(struct worker *w, struct diag *d, struct link_in *in, struct
 	if (ret->kind == WORKER_DONE)
 		return OK;
 	link_drop(in);
-	return failure_of(ret, d);
+	return diag_fail(d, (err_t){ (enum err_code)ret->code, ret->sys }, "%s", ret->text);
 }
 
 /* One without descriptors in its answer. */
@@ -202,10 +195,12 @@ static err_t ask(struct worker *w, const struct worker_ask *a, const int *fds, u
 
 	worker_ask_encode(&o, a);
 	TRY(out_done(&o));
-	e = link_send(w->socket.raw, o.base, o.len, fds, n, d);
-	w->pending += !failed(e) || e.code == ERR_REMOTE;
-	if (e.code != ERR_REMOTE)
-		return e;
+	e = link_send(w->socket.raw, o.base, o.len, fds, n, NULL);
+	if (failed(e) && e.code != ERR_REMOTE)
+		return diag_sys(d, e, "asking a worker");
+	w->pending++;
+	if (!failed(e))
+		return OK;
 	e = worker_ready(w, d);
 	return failed(e) ? e : gone(w, d);
 }

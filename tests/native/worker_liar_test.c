@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A supervisor whose worker speaks nonsense. This program is the worker: started as one, it lies as
+ * it was told to through a file that the supervisor left open. */
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "life/worker_link.h"
+#include "support/place.h"
+#include "support/worked.h"
+
+enum { DISK = 1 << 20, LIE_FD = 200, SOCKET = 3 };
+
+static struct zygote *zygote_here(void)
+{
+	struct request r = kin_request_disk(DISK_COW);
+
+	place_make_disk("disk.img", DISK, 9, DISK);
+	return kin_freeze(kin_boot(&r));
+}
+
+static void refused(err_t e, const struct diag *d, enum err_code code, const char *words)
+{
+	if (e.code != code || strstr(d->text, words) == NULL)
+		fail_msg("%s (%s), expected \"%s\"", d->text, err_name(e.code), words);
+}
+
+static fd_t file_of(const void *bytes, size_t n)
+{
+	fd_t f = { memfd_create("lie", MFD_CLOEXEC) };
+
+	assert_int_equal(write(f.raw, bytes, n), n);
+	return f;
+}
+
+#define LIES(X) \
+	X(EXITS,       "its worker ended by itself, with status 3") \
+	X(GARBAGE,     "its worker does not say what a worker says") \
+	X(CUT,         "its worker does not say what a worker says") \
+	X(LONG,        "a message that is too long") \
+	X(DESCRIPTORS, "a message that is too long") \
+	X(VERSION,     "version") \
+	X(KIND,        "kind") \
+	X(OUTCOME,     "value") \
+	X(CODE,        "code") \
+	X(NO_CODE,     "a failure without an error") \
+	X(HANGS_UP,    "its worker was killed by signal 9 (SIGKILL)") \
+	X(REFUSES,     "no, thank you")
+
+enum lie {
+#define X(name, words) LIE_##name,
+	LIES(X)
+#undef X
+	LIES_ALL, LIE_ENDED, LIE_POLITE
+};
+
+static void tell(const struct worker_say *s, size_t cut, const int *fds, uint32_t n)
+{
+	uint8_t bytes[WORKER_MSG_MAX];
+	struct out o = out_of(bytes, sizeof bytes);
+
+	worker_say_encode(&o, s);
+	ignore(link_send(SOCKET, bytes, o.len - cut, fds, n, NULL));
+}
+
+static void tell_word(size_t at, uint32_t value)
+{
+	struct worker_say s = { .kind = WORKER_DONE };
+	uint8_t bytes[WORKER_MSG_MAX];
+	struct out o = out_of(bytes, sizeof bytes);
+
+	worker_say_encode(&o, &s);
+	memcpy(bytes + at, &value, sizeof value);
+	ignore(link_send(SOCKET, bytes, o.len, NULL, 0, NULL));
+}
+
+static void lie_with_descriptors(void)
+{
+	union { struct cmsghdr head; uint8_t room[CMSG_SPACE(252 * sizeof(int))]; } c = { 0 };
+	struct iovec iov = { &c, 1 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c,
+			      .msg_controllen = sizeof c };
+	int fd = 0;
+
+	c.head.cmsg_level = SOL_SOCKET;
+	c.head.cmsg_type = SCM_RIGHTS;
+	c.head.cmsg_len = CMSG_LEN(252 * sizeof(int));
+	for (int i = 0; i < 252; i++)
+		memcpy(CMSG_DATA(&c.head) + (size_t)i * sizeof fd, &fd, sizeof fd);
+	(void)sendmsg(SOCKET, &msg, 0);
+}
+
+/* Answers whatever it is asked, until nobody asks. */
+static void be_polite(void)
+{
+	static struct link_in in;
+	struct worker_say done = { .kind = WORKER_DONE, .value = UINT32_MAX };
+
+	do {
+		int here = 0;
+
+		tell(&done, 0, &here, 1);
+		if (failed(link_receive(SOCKET, NULL, &in)))
+			_exit(4);
+		link_drop(&in);
+	} while (in.len != 0);
+}
+
+static void lie(enum lie l)
+{
+	static const uint8_t noise[WORKER_MSG_MAX + 1] = { 0xFF, 0xA5, 1 };
+
+	switch (l) {
+	case LIE_EXITS:
+		_exit(3);
+	case LIE_GARBAGE:
+		ignore(link_send(SOCKET, noise, 700, NULL, 0, NULL));
+		return;
+	case LIE_CUT:
+		tell(&(struct worker_say){ .kind = WORKER_DONE }, 1, NULL, 0);
+		return;
+	case LIE_LONG:
+		ignore(link_send(SOCKET, noise, sizeof noise, NULL, 0, NULL));
+		return;
+	case LIE_DESCRIPTORS:
+		lie_with_descriptors();
+		return;
+	case LIE_VERSION:
+		tell_word(0, WORKER_VERSION + 1);
+		return;
+	case LIE_KIND:
+		tell_word(4, 77);
+		return;
+	case LIE_OUTCOME:
+		tell(&(struct worker_say){ .kind = WORKER_ENDED, .value = 6 }, 0, NULL, 0);
+		return;
+	case LIE_CODE:
+		tell(&(struct worker_say){ .kind = WORKER_FAILED, .code = 9999 }, 0, NULL, 0);
+		return;
+	case LIE_NO_CODE:
+		tell(&(struct worker_say){ .kind = WORKER_FAILED }, 0, NULL, 0);
+		return;
+	case LIE_HANGS_UP:
+		(void)close(SOCKET);
+		return;
+	case LIE_REFUSES:
+		tell(&(struct worker_say){ .kind = WORKER_FAILED, .code = ERR_JAIL,
+					   .text = "no, thank you" }, 0, NULL, 0);
+		_exit(0);
+	case LIE_ENDED:
+		tell(&(struct worker_say){ .kind = WORKER_ENDED, .value = VM_RESET }, 0, NULL, 0);
+		return;
+	case LIE_POLITE:
+		be_polite();
+		return;
+	case LIES_ALL:
+		return;
+	}
+}
+
+/* As the worker, outside of cmocka. */
+static int be_the_worker(void)
+{
+	uint8_t what;
+
+	if (pread(LIE_FD, &what, 1, 0) != 1)
+		return 5;
+	lie((enum lie)what);
+	for (;;)
+		(void)pause();
+}
+
+static struct worker_kit *kit_of_liar(const struct zygote *z, enum lie l)
+{
+	static char self[PATH_MAX];
+	struct worker_kit_options o = { .program = self, .cgroup = -1, .dies_with_parent = true };
+	uint8_t what = (uint8_t)l;
+	struct worker_kit *k = NULL;
+	struct diag d = DIAG_INIT;
+	fd_t f = file_of(&what, 1);
+
+	assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
+	assert_int_equal(dup2(f.raw, LIE_FD), LIE_FD); /* stays open over an exec */
+	fd_drop(&f);
+	if (failed(worker_kit_new(zygote_image(z), &o, &d, &k)))
+		fail_msg("%s", d.text);
+	return k;
+}
+
+static struct worker *liar_start(const struct worker_kit *k)
+{
+	struct worker *w = NULL;
+	struct diag d = DIAG_INIT;
+
+	if (failed(worker_start(k, NULL, &d, &w)))
+		fail_msg("%s", d.text);
+	return w;
+}
+
+/* It may have been faster than the first thing that it is asked: then it is said at once. */
+static void one_liar(const struct worker_kit *k, enum lie l, const char *words)
+{
+	enum err_code code = l == LIE_REFUSES ? ERR_JAIL : ERR_REMOTE;
+	struct worker *w = NULL;
+	struct diag d = DIAG_INIT, why = DIAG_INIT;
+	err_t e = worker_start(k, NULL, &d, &w);
+
+	if (failed(e)) {
+		refused(e, &d, code, words);
+		return;
+	}
+	refused(worker_ready(w, &d), &d, code, words);
+	assert_false(failed(worker_ready(w, &why))); /* nothing is pending */
+	if (l != LIE_REFUSES) {
+		assert_int_equal(worker_outcome(w, &why), VM_ERROR);
+		assert_string_equal(why.text, d.text);
+	}
+	worker_free(w);
+}
+
+/* The refusal says why, the outcome says it again, and nothing of the liar is left. */
+static void liars(void **state)
+{
+	static const char *const words[] = {
+#define X(name, text) [LIE_##name] = (text),
+		LIES(X)
+#undef X
+	};
+	struct zygote *z = zygote_here();
+
+	(void)state;
+	home_free(home_new(zygote_image(z))); /* or skip */
+	for (int l = 0; l < LIES_ALL; l++) {
+		struct worker_kit *k = kit_of_liar(z, (enum lie)l);
+		int before = entries_of("/proc/self/fd");
+
+		one_liar(k, (enum lie)l, words[l]);
+		assert_int_equal(children_now(), 0);
+		assert_int_equal(entries_of("/proc/self/fd"), before);
+		worker_kit_free(k);
+	}
+	(void)close(LIE_FD);
+	zygote_free(z);
+}
+
+/* It ends before it has begun: that is its business, and believed. */
+static void ends_at_once(void **state)
+{
+	struct zygote *z = zygote_here();
+	struct worker_kit *k = kit_of_liar(z, LIE_ENDED);
+	struct worker *w = liar_start(k);
+	struct diag d = DIAG_INIT;
+
+	(void)state;
+	refused(worker_ready(w, &d), &d, ERR_STATE, "the machine has ended: ");
+	assert_int_equal(worker_outcome(w, &d), VM_RESET);
+	worker_free(w);
+	worker_kit_free(k);
+	(void)close(LIE_FD);
+	zygote_free(z);
+}
+
+/* It does all that it is asked, in its own words, with descriptors that nobody wants. */
+static void does_nothing_politely(void **state)
+{
+	static const uint8_t typed[3] = "ab";
+	struct zygote *z = zygote_here(), *made = NULL;
+	struct worker_kit *k = kit_of_liar(z, LIE_POLITE);
+	int before = entries_of("/proc/self/fd");
+	struct worker *w = liar_start(k);
+	struct diag d = DIAG_INIT;
+	size_t taken = 99;
+
+	(void)state;
+	assert_false(failed(worker_spawn(w, z, &(struct identity){ 0 }, true, &d)));
+	assert_false(failed(worker_input(w, typed, sizeof typed, &d, &taken)));
+	assert_int_equal(taken, sizeof typed);
+	assert_false(failed(worker_pause(w, &d)));
+	refused(worker_freeze(w, &d, &made), &d, ERR_STATE, "a zygote's state is not sealed");
+	assert_null(made);
+	worker_free(w);
+	assert_int_equal(entries_of("/proc/self/fd"), before + 1); /* the zygote, packed */
+	worker_kit_free(k);
+	(void)close(LIE_FD);
+	zygote_free(z);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(liars),
+		cmocka_unit_test(ends_at_once),
+		cmocka_unit_test(does_nothing_politely),
+	};
+
+	if (argc == 5 && strcmp(argv[0], "spore-worker") == 0)
+		return be_the_worker();
+	return cmocka_run_group_tests(tests, place_setup, place_teardown);
+}
