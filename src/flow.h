@@ -44,6 +44,7 @@ must_check err_t zygote_load(struct snapshot *in, const struct restore_options *
 			     struct zygote **ret_zygote);
 must_check err_t vm_spawn(struct zygote *in, const struct identity *id, const struct vm_options *o,
 			  struct diag *d, vm_paused **ret_vm);
-/* The same in a shell, which is consumed, and gone on failure; but not when it does not fit. */
+/* The same in a shell, which is consumed, and gone on failure; but not when it does not fit, or what the
+ * child is to have cannot be had. */
 must_check err_t vm_spawn_in(vm_shell **shell, struct zygote *in, const struct identity *id,
 			     const struct vm_options *o, struct diag *d, vm_paused **ret_vm);

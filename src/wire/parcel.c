@@ -7,7 +7,7 @@
 #include "base/heap.h"
 #include "wire/field.h"
 
-enum { PIECE_SIZE = 32, DISK_LEAST = 40, PARCEL_FRONT_MAX = 512 << 20 };
+enum { PIECE_SIZE = 32, DISK_LEAST = 34, PARCEL_FRONT_MAX = 512 << 20 };
 
 static err_t pieces_parse(struct fields *f, struct parcel *p)
 {

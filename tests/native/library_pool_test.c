@@ -253,6 +253,7 @@ static void sizes(void **state)
 	spore_pool *p = NULL;
 
 	(void)state;
+	o.flags = SPORE_POOL_UNJAILED;
 	o.shells = SPORE_POOL_MOST + 1;
 	assert_int_equal(spore_pool_new(z, &o, &p, &err), SPORE_ERR_USAGE);
 	assert_null(p);
