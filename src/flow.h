@@ -5,6 +5,7 @@
  *   request -> config -> topology -> geometry -> vm_built -> vm_running <-> vm_paused -> snapshot
  *   snapshot -> image -> vm_paused (restored)
  *   vm_paused -> zygote -> vm_paused (spawned, any number of times)
+ *   vm_running -> zygote, and vm_running (branched)
  *
  * vm_shell, vm_built, vm_running and vm_paused are never defined: they are one object seen through
  * four types, so that a call which the state does not allow does not compile. A transition takes
@@ -18,6 +19,7 @@
 struct request; struct config; struct shape; struct topology; struct geometry;
 struct image; struct snapshot; struct snapshot_options; struct restore_options; struct host;
 struct vm_options; struct phase_times; struct zygote; struct identity;
+struct branch_means; struct branch_times;
 
 typedef struct vm_shell vm_shell;
 typedef struct vm_built vm_built;
@@ -48,3 +50,5 @@ must_check err_t vm_spawn(struct zygote *in, const struct identity *id, const st
  * child is to have cannot be had. */
 must_check err_t vm_spawn_in(vm_shell **shell, struct zygote *in, const struct identity *id,
 			     const struct vm_options *o, struct diag *d, vm_paused **ret_vm);
+must_check err_t vm_branch(vm_running **io_vm, const struct branch_means *means, struct diag *d,
+			   struct zygote **ret_zygote, struct branch_times *ret_times);

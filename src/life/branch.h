@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A running machine is branched: what it is at one instant becomes a zygote, and it goes on as a child
  * of that. It stands still for as long as it takes to save its registers and devices and to put its
- * memory and disks aside; everything that grows with their size is done before and after. */
+ * memory and disks aside; everything that grows with their size is done before and after.
+ *
+ * vm_branch (flow.h): on failure there is no zygote, and the machine goes on, if it can: its outcome says
+ * whether. The zygote is settled. */
 #pragma once
 
 #include "life/zygote.h"
@@ -20,8 +23,3 @@ struct branch_times {
 	uint64_t pause_ns; /* from when the last vCPU was told to stop to when they were told to go on */
 	uint64_t finish_ns;
 };
-
-/* On failure there is no zygote; the machine goes on, if it can: its outcome says whether. The zygote is
- * settled. */
-must_check err_t vm_branch(vm_running **io_vm, const struct branch_means *means, struct diag *d,
-			   struct zygote **ret_zygote, struct branch_times *ret_times);

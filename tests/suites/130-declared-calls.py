@@ -115,6 +115,7 @@ control clock_gettime
 control futex=FUTEX_WAIT
 control ioctl=KVM_GET_XSAVE
 control ioctl=KVM_GET_XSAVE2
+control ioctl=UFFDIO_ZEROPAGE
 control brk
 control munmap
 '''
