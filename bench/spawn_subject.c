@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Spawns by the public library, measured as subject.c says: a line on standard input is one round, its
+ * nanoseconds a line on standard output once what the round made is gone and what it took is there
+ * again. Trusts its caller.
+ *
+ *   spawn_subject cold|pooled|worker|armed STATE DEPTH
+ *        from before the call to the first exit by what the guest does: in this process, built then,
+ *        or in a shell that is ready; in a worker that is ready, or is the machine already
+ *   spawn_subject answer STATE DEPTH
+ *        in a worker, the guest being in its loop that answers bytes: to its answer to one */
+#include <err.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "drive.h"
+
+struct way {
+	const char *word;
+	bool jailed;
+	uint32_t shells, armed; /* neither: no pool */
+	bool answers;
+};
+
+static const struct way ways[] = {
+	{ "cold", false, 0, 0, false },  { "pooled", false, 1, 0, false },
+	{ "worker", true, 1, 0, false }, { "armed", true, 0, 1, false },
+	{ "answer", true, 1, 0, true },
+};
+
+struct round {
+	const struct way *way;
+	spore_zygote *zygote;
+	spore_pool *pool; /* NULL: none */
+};
+
+static spore_pool *pool_make(const struct way *w, spore_zygote *z)
+{
+	struct spore_pool_options o = SPORE_POOL_OPTIONS_INIT;
+	struct spore_error e;
+	spore_pool *p;
+
+	if (w->shells + w->armed == 0)
+		return NULL;
+	o.shells = w->shells;
+	o.armed = w->armed;
+	o.flags = w->jailed ? 0 : SPORE_POOL_UNJAILED;
+	must(spore_pool_new(z, &o, &p, &e), &e);
+	return p;
+}
+
+/* A millisecond lies between what is made ready and the clock, as with the yardsticks. */
+static void settle(spore_pool *p)
+{
+	struct spore_error e;
+
+	if (p != NULL)
+		must(spore_pool_settle(p, -1, NULL, &e), &e);
+	(void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+}
+
+static spore_machine *spawn(const struct round *r)
+{
+	struct spore_spawn_options o = SPORE_SPAWN_OPTIONS_INIT;
+	struct spore_error e;
+	spore_machine *m;
+
+	o.flags = SPORE_SPAWN_RESUME;
+	o.pool = r->pool;
+	if (r->way->jailed)
+		must(spore_spawn(r->zygote, &o, &m, &e), &e);
+	else
+		must(spore_spawn_unjailed(r->zygote, &o, &m, &e), &e);
+	return m;
+}
+
+/* Its first exit is the write of the first byte of its output. */
+static uint64_t to_first_exit(const struct round *r)
+{
+	struct spore_timings t;
+	struct spore_error e;
+	spore_machine *m = spawn(r);
+
+	output_await(m, 0);
+	must(spore_machine_timings(m, &t, &e), &e);
+	if (t.n == 0 || strcmp(t.phases[t.n - 1].name, "first exit") != 0)
+		errx(1, "a machine that has written to its console has not come out of the guest");
+	spore_machine_free(m);
+	return t.total_ns;
+}
+
+static uint64_t to_answer(const struct round *r)
+{
+	uint64_t from = now_ns(), took;
+	spore_machine *m = spawn(r);
+
+	type(m, "a");
+	output_await(m, 0);
+	took = now_ns() - from;
+	spore_machine_free(m);
+	return took;
+}
+
+static uint64_t round_of(const struct round *r)
+{
+	uint64_t took;
+
+	settle(r->pool);
+	took = r->way->answers ? to_answer(r) : to_first_exit(r);
+	if (took == 0)
+		errx(1, "a spawn that took no time");
+	return took;
+}
+
+int main(int argc, char **argv)
+{
+	struct round r = { 0 };
+	char line[16];
+
+	for (size_t i = 0; argc == 4 && i < sizeof ways / sizeof ways[0]; i++)
+		if (strcmp(argv[1], ways[i].word) == 0)
+			r.way = &ways[i];
+	if (r.way == NULL)
+		errx(2, "usage: spawn_subject cold|pooled|worker|armed|answer STATE DEPTH");
+	r.zygote = zygote_at_depth(argv[2], (unsigned)strtoul(argv[3], NULL, 10));
+	r.pool = pool_make(r.way, r.zygote);
+	while (fgets(line, sizeof line, stdin) != NULL) {
+		(void)printf("%lu\n", round_of(&r));
+		(void)fflush(stdout);
+	}
+	spore_pool_free(r.pool);
+	spore_zygote_free(r.zygote);
+	return 0;
+}
