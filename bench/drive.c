@@ -34,6 +34,16 @@ static size_t output(spore_machine *m, uint64_t *io_from, char *to, size_t cap)
 	return n;
 }
 
+static void must_live(spore_machine *m)
+{
+	enum spore_outcome outcome;
+	struct spore_error why = { 0 }, e;
+
+	must(spore_machine_outcome(m, &outcome, &why, &e), &e);
+	if (outcome != SPORE_OUTCOME_NONE)
+		errx(1, "a machine has ended: %s %s", spore_outcome_text(outcome), why.text);
+}
+
 void output_await(spore_machine *m, uint64_t seen)
 {
 	struct pollfd p = { .fd = spore_machine_output_fd(m), .events = POLLIN };
@@ -41,7 +51,8 @@ void output_await(spore_machine *m, uint64_t seen)
 	char byte;
 
 	while (output(m, &from, &byte, 1) == 0)
-		(void)poll(&p, 1, 1000);
+		if (poll(&p, 1, 1000) == 0)
+			must_live(m);
 }
 
 void type(spore_machine *m, const char *text)

@@ -22,32 +22,71 @@ class Shape(NamedTuple):
 
 SHAPES = {"": Shape(), "-2cpu": Shape(cpus=2), "-8GiB": Shape(mib=8192)}
 
-# Row without its shape: whose it is, its word for it, and the row it is compared with. What the library
-# does goes in front of these, as "spawn/pooled": ("library", "pooled", "spawn/bare-pooled").
+
+class Kind(NamedTuple):
+    """A row without its shape: whose it is, its word for it, and what it is compared with."""
+    whose: str
+    word: str
+    reference: str | None = None
+    depth: int = 0          # generations, each with pages of its own
+    guest: str = "beat"     # what the guest is doing
+    shapes: tuple = tuple(SHAPES)
+
+
 KINDS = {
-    "spawn/bare-cold": ("bare", "cold", None),
-    "spawn/bare-pooled": ("bare", "pooled", None),
-    "spawn/bare-worker": ("bare", "worker", None),
-    "spawn/qemu-incoming": ("qemu", "process", None),
-    "spawn/qemu-incoming-ready": ("qemu", "ready", None),
+    "spawn/cold": Kind("library", "cold", "spawn/bare-cold"),
+    "spawn/pooled": Kind("library", "pooled", "spawn/bare-pooled"),
+    "spawn/worker": Kind("library", "worker", "spawn/bare-worker"),
+    "spawn/armed": Kind("library", "armed"),
+    "spawn/answer": Kind("library", "answer", guest="answer"),
+    "spawn/cold-depth16": Kind("library", "cold", "spawn/cold", depth=16, shapes=("",)),
+    "spawn/pooled-depth16": Kind("library", "pooled", "spawn/pooled", depth=16, shapes=("",)),
+    "spawn/worker-depth16": Kind("library", "worker", "spawn/worker", depth=16, shapes=("",)),
+    "spawn/armed-depth16": Kind("library", "armed", "spawn/armed", depth=16, shapes=("",)),
+    "spawn/answer-depth16": Kind("library", "answer", "spawn/answer", depth=16, guest="answer",
+                                 shapes=("",)),
+    "spawn/bare-cold": Kind("bare", "cold"),
+    "spawn/bare-pooled": Kind("bare", "pooled"),
+    "spawn/bare-worker": Kind("bare", "worker"),
+    "spawn/qemu-incoming": Kind("qemu", "process", shapes=("",)),
+    "spawn/qemu-incoming-ready": Kind("qemu", "ready", shapes=("",)),
 }
 
-NAMES = [kind + suffix for suffix in SHAPES for kind in KINDS
-         if suffix == "" or KINDS[kind][0] != "qemu"]
+NAMES = [kind + suffix for suffix in SHAPES for kind in KINDS if suffix in KINDS[kind].shapes]
+
+# As bench/run's: row, what is bounded, bound, how the bound is said.
+TARGETS = [
+    ("spawn/cold", "p50", 1500, "p50 at most 1500 us"),
+    ("spawn/pooled", "p50", 100, "p50 at most 100 us"),
+    ("spawn/worker", "p50", 200, "p50 at most 200 us"),
+    ("spawn/worker", "p99", 600, "p99 at most 600 us"),
+    ("spawn/armed", "p50", 75, "p50 at most 75 us"),
+] + [
+    (f"spawn/{word}{suffix}", "ratio", 1.25, "at most 1.25 x bare")
+    for suffix in SHAPES for word in ("cold", "pooled", "worker")
+] + [
+    (f"spawn/{word}-8GiB", f"spawn/{word}", 1.3, "at most 1.3 x that of 128 MiB")
+    for word in ("pooled", "worker", "armed")
+] + [
+    (f"spawn/{word}-depth16", "ratio", 1.3, "at most 1.3 x that of depth 1")
+    for word in ("cold", "pooled", "worker", "armed")
+]
 
 
 def by_shape(names):
     """(Shape, {kind: name}) for each shape that one of the rows has."""
     for suffix, shape in SHAPES.items():
-        rows = {kind: kind + suffix for kind in KINDS if kind + suffix in names}
+        rows = {kind: kind + suffix for kind in KINDS
+                if kind + suffix in names and suffix in KINDS[kind].shapes}
         if rows:
             yield shape, rows
 
 
 def groups(rows):
-    """Those that take turns."""
+    """Those that take turns: what is compared, and generations with what they are compared with."""
     for of_qemu in (False, True):
-        group = {kind: name for kind, name in rows.items() if (KINDS[kind][0] == "qemu") == of_qemu}
+        group = {kind: name for kind, name in rows.items()
+                 if (KINDS[kind].whose == "qemu") == of_qemu}
         if group:
             yield group
 
@@ -79,13 +118,12 @@ def copy_data(file, copy):
 
 
 def measure(makers, rows, rounds):
-    """The rows, each with the one that it is compared with. A maker makes a subject of the word for
-    what it shall do."""
+    """The rows, each with the one that it is compared with. A maker makes a subject of a kind."""
     with contextlib.ExitStack() as stack:
-        subjects = [stack.enter_context(makers[KINDS[kind][0]](KINDS[kind][1])) for kind in rows]
+        subjects = [stack.enter_context(makers[KINDS[kind].whose](KINDS[kind])) for kind in rows]
         samples = turns(rounds, *subjects)
     made = {kind: Row(name, "us", micro(of)) for (kind, name), of in zip(rows.items(), samples)}
     for kind, row in made.items():
-        if KINDS[kind][2] in made:
-            row.compare(made[KINDS[kind][2]])
+        if KINDS[kind].reference in made:
+            row.compare(made[KINDS[kind].reference])
     return list(made.values())
