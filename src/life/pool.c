@@ -228,14 +228,15 @@ err_t pool_make(struct zygote *z, struct pool_want want, const struct pool_kind 
 	p->zygote = want.armed != 0 ? zygote_again(z) : NULL;
 	p->fits = zygote_id(z);
 	p->want = want;
+	p->kit = kit;
 	e = thread_start(p, d);
 	if (failed(e)) {
 		p->closing = true;
+		p->kit = NULL;
 		zygote_free(take_ptr(p->zygote));
 		pool_free(p);
 		return e;
 	}
-	p->kit = kit;
 	*ret_pool = p;
 	return OK;
 }
