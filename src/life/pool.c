@@ -101,22 +101,23 @@ static void tear_down(struct pool *p, void *thing)
 /* The same. */
 static void build(struct pool *p, enum work what)
 {
-	struct zygote *z = what == WORK_ARMED ? zygote_again(p->zygote) : NULL;
+	bool arms = what == WORK_ARMED;
+	struct zygote *z = zygote_again(arms ? p->zygote : p->likely);
 	struct diag d = DIAG_INIT;
 	void *made = NULL;
 	err_t e;
 
 	p->building = 1;
 	pool_unlock(p);
-	e = p->kind->build(p, z, &d, &made);
+	e = (arms ? p->kind->arm : p->kind->build)(p, z, &d, &made);
 	pool_lock(p);
 	p->building = 0;
 	if (failed(e)) {
 		note_failure(p, e, &d);
 	} else {
 		p->pause_ms = 0;
-		if (z == NULL || z == p->zygote)
-			stack_push(z == NULL ? &p->shells : &p->armed, made);
+		if (!arms || z == p->zygote)
+			stack_push(arms ? &p->armed : &p->shells, made);
 		else
 			tear_down(p, made); /* others are to be armed by now */
 	}
@@ -226,7 +227,7 @@ err_t pool_make(struct zygote *z, struct pool_want want, const struct pool_kind 
 	p->kind = kind;
 	p->layout = image_again(zygote_image(z));
 	p->zygote = want.armed != 0 ? zygote_again(z) : NULL;
-	p->fits = zygote_id(z);
+	p->likely = zygote_again(z);
 	p->want = want;
 	p->kit = kit;
 	e = thread_start(p, d);
@@ -234,11 +235,24 @@ err_t pool_make(struct zygote *z, struct pool_want want, const struct pool_kind 
 		p->closing = true;
 		p->kit = NULL;
 		zygote_free(take_ptr(p->zygote));
+		zygote_free(take_ptr(p->likely));
 		pool_free(p);
 		return e;
 	}
 	*ret_pool = p;
 	return OK;
+}
+
+/* Others may still spawn from it. */
+static void forget_likely(struct pool *p)
+{
+	struct zygote *likely;
+
+	pool_lock(p);
+	likely = p->likely;
+	p->likely = NULL;
+	pool_unlock(p);
+	zygote_free(likely);
 }
 
 void pool_close(struct pool *p)
@@ -250,6 +264,7 @@ void pool_close(struct pool *p)
 	pool_unlock(p);
 	(void)pthread_join(p->thread, NULL);
 	zygote_free(take_ptr(p->zygote));
+	forget_likely(p);
 	(void)pthread_cond_broadcast(&p->done);
 }
 

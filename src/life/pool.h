@@ -4,7 +4,7 @@
  *
  * A pool is for one durable layout: its shells serve every zygote that has it. It may also hold armed
  * machines, which were spawned of one zygote and never run; while some are wanted it keeps that zygote
- * alive.
+ * alive; and in any case the last zygote that was spawned from it, which is likely to be the next.
  *
  * Any thread may call anything here at any moment. */
 #pragma once

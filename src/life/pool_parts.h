@@ -26,9 +26,10 @@ static inline void *stack_pop(struct stack *s)
 
 /* What a pool is a pool of: machines in this process (pool_spawn.c), or workers (pool_worker.c). */
 struct pool_kind {
-	/* One that is ready for any zygote of the layout; or, `armed` not being NULL, for that one,
-	 * paused before its first entry. */
-	err_t (*build)(const struct pool *p, struct zygote *armed, struct diag *d, void **ret);
+	/* One that is ready for any zygote of the layout, and may have `likely` at hand. */
+	err_t (*build)(const struct pool *p, struct zygote *likely, struct diag *d, void **ret);
+	/* Of that one, paused before its first entry. */
+	err_t (*arm)(const struct pool *p, struct zygote *z, struct diag *d, void **ret);
 	void (*free)(void *thing); /* takes its time */
 };
 
@@ -45,7 +46,7 @@ struct pool {
 	struct zygote *zygote;      /* what armed machines are of; a reference, NULL: none are wanted */
 	struct pool_want want;
 	struct stack shells, armed, dead; /* of dead, at most POOL_DEAD_MOST */
-	struct zygote_id fits;      /* the last that was found to have the layout */
+	struct zygote *likely;      /* the last that was spawned, and has the layout; a reference */
 	uint32_t building, freeing; /* by the thread, now: 0 or 1 */
 	bool turn;                  /* it has torn down last */
 	int pause_ms;               /* 0: the last build succeeded */
@@ -63,7 +64,7 @@ must_check bool pool_leave(struct pool *p, void *thing);
 struct taken { void *armed, *shell; };
 struct taken pool_take(struct pool *p, const struct zygote *z, const struct identity *id);
 /* ERR_TOPOLOGY, ERR_CPU_FEATURE: another layout. */
-must_check err_t pool_judge(struct pool *p, const struct zygote *z, struct diag *d);
+must_check err_t pool_judge(struct pool *p, struct zygote *z, struct diag *d);
 /* A pool of that kind; `kit` is taken on success. */
 must_check err_t pool_make(struct zygote *z, struct pool_want want, const struct pool_kind *kind,
 			   struct worker_kit *kit, struct diag *d, struct pool **ret_pool);

@@ -8,20 +8,22 @@
 #include "life/state.h"
 
 /* Looked at once for each zygote in a row: the same answer is expected whatever happens to be ready. */
-err_t pool_judge(struct pool *p, const struct zygote *z, struct diag *d)
+err_t pool_judge(struct pool *p, struct zygote *z, struct diag *d)
 {
-	struct zygote_id id = zygote_id(z);
+	struct zygote *before;
 	bool known;
 
 	pool_lock(p);
-	known = memcmp(&p->fits, &id, sizeof id) == 0;
+	known = p->likely == z;
 	pool_unlock(p);
 	if (known)
 		return OK;
 	TRY(layouts_fit(p->layout, z, d));
 	pool_lock(p);
-	p->fits = id;
+	before = p->likely;
+	p->likely = p->closing ? NULL : zygote_again(z);
 	pool_unlock(p);
+	zygote_free(before);
 	return OK;
 }
 
@@ -55,21 +57,26 @@ bool pool_leave(struct pool *p, void *thing)
 
 /* ---- machines in this process ---- */
 
-static err_t build(const struct pool *p, struct zygote *armed, struct diag *d, void **ret)
+static err_t build(const struct pool *p, struct zygote *likely, struct diag *d, void **ret)
+{
+	struct shell_options opens = SHELL_OPENS;
+	vm_shell *shell;
+
+	(void)likely;
+	TRY(shell_make(p->layout, &opens, d, &shell));
+	*ret = vm_of_shell(shell);
+	return OK;
+}
+
+static err_t arm(const struct pool *p, struct zygote *z, struct diag *d, void **ret)
 {
 	const struct vm_options nobody = { 0 };
 	const struct identity plain = { .clock = CLOCK_FROZEN };
-	struct shell_options opens = SHELL_OPENS;
-	vm_shell *shell;
 	vm_paused *vm;
 
-	if (armed == NULL) {
-		TRY(shell_make(p->layout, &opens, d, &shell));
-		*ret = vm_of_shell(shell);
-	} else {
-		TRY(vm_spawn(armed, &plain, &nobody, d, &vm));
-		*ret = vm_of_paused(vm);
-	}
+	(void)p;
+	TRY(vm_spawn(z, &plain, &nobody, d, &vm));
+	*ret = vm_of_paused(vm);
 	return OK;
 }
 
@@ -80,7 +87,7 @@ static void unbuild(void *vm)
 
 err_t pool_new(struct zygote *z, struct pool_want want, struct diag *d, struct pool **ret_pool)
 {
-	static const struct pool_kind machines = { build, unbuild };
+	static const struct pool_kind machines = { build, arm, unbuild };
 
 	return pool_make(z, want, &machines, NULL, d, ret_pool);
 }

@@ -3,15 +3,8 @@
 #include "life/pool_parts.h"
 #include "life/worker_host.h"
 
-/* Ready, and with the last zygote that was spent here in hand: the one that is likely to be next. */
-static err_t build(const struct pool *p, struct zygote *armed, struct diag *d, void **ret)
+static err_t give(struct worker *w, err_t e, void **ret)
 {
-	const struct identity plain = { .clock = CLOCK_FROZEN };
-	struct worker *w;
-	err_t e;
-
-	TRY(worker_start(p->kit, armed, d, &w));
-	e = armed != NULL ? worker_spawn(w, armed, &plain, false, d) : worker_ready(w, d);
 	if (failed(e)) {
 		worker_free(w);
 		return e;
@@ -20,12 +13,30 @@ static err_t build(const struct pool *p, struct zygote *armed, struct diag *d, v
 	return OK;
 }
 
+/* With the last zygote that was spawned here in hand. */
+static err_t build(const struct pool *p, struct zygote *likely, struct diag *d, void **ret)
+{
+	struct worker *w;
+
+	TRY(worker_start(p->kit, likely, d, &w));
+	return give(w, worker_ready(w, d), ret);
+}
+
+static err_t arm(const struct pool *p, struct zygote *z, struct diag *d, void **ret)
+{
+	const struct identity plain = { .clock = CLOCK_FROZEN };
+	struct worker *w;
+
+	TRY(worker_start(p->kit, z, d, &w));
+	return give(w, worker_spawn(w, z, &plain, false, d), ret);
+}
+
 static void unbuild(void *worker)
 {
 	worker_free(worker);
 }
 
-static const struct pool_kind workers = { build, unbuild };
+static const struct pool_kind workers = { build, arm, unbuild };
 
 err_t pool_workers_new(struct zygote *z, struct pool_want want, struct worker_kit *kit,
 		       struct diag *d, struct pool **ret_pool)

@@ -36,17 +36,18 @@ static err_t shell(struct vm *vm, const struct image *like, struct shell_options
 	return opens ? layers_make(vm, like, d) : OK;
 }
 
-err_t shell_give_layers(vm_shell *s, const struct zygote *z, fd_t *files, uint32_t n,
-			struct diag *d)
+err_t shell_give_layers(vm_shell *s, fd_t *files, uint32_t n, struct diag *d)
 {
 	struct vm *vm = vm_of_shell(s);
+	const struct topology *t = geometry_topology(vm->geo);
 	uint32_t used = 0;
 
-	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++) {
-		if (z->disks[i] == NULL || disk_base_mode(z->disks[i]) != DISK_COW)
+	if (n != topology_disks(t))
+		return diag_fail(d, FAIL(ERR_MISSING), "%" PRIu32 " files for the layers of %" PRIu32
+				 " disks", n, topology_disks(t));
+	for (uint32_t i = 0; i < topology_slots(t); i++) {
+		if (topology_slot(t, i)->kind != DEV_BLK)
 			continue;
-		if (used == n)
-			return diag_fail(d, FAIL(ERR_MISSING), "a disk has no file for its layer");
 		fd_drop(&vm->layer[i]);
 		vm->layer[i] = fd_take(&files[used++]);
 	}

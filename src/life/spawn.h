@@ -19,9 +19,8 @@ struct shell_options {
 /* For zygotes of this durable layout (life/blank.h). */
 must_check err_t shell_make(const struct image *like, struct shell_options *o, struct diag *d,
 			    vm_shell **ret_shell);
-/* Files for private layers, one for each copy-on-write disk of the zygote, in slot order; taken. */
-must_check err_t shell_give_layers(vm_shell *s, const struct zygote *z, fd_t *files, uint32_t n,
-				   struct diag *d);
+/* Files for private layers, one for each disk, in slot order; taken. */
+must_check err_t shell_give_layers(vm_shell *s, fd_t *files, uint32_t n, struct diag *d);
 /* The threads of its vCPUs and devices take their filters; the caller takes its own afterwards
  * (machine/jail/filter.h). Neither it nor what it becomes is freed from then on: it ends with the
  * process. */

@@ -226,21 +226,34 @@ static err_t prime(struct worker *w, struct zygote *z, struct diag *d)
 	return OK;
 }
 
+/* Files are opened here: a worker can open none. */
+static err_t send_layout(struct worker *w, const struct worker_kit *k, int board, struct diag *d)
+{
+	int fds[5 + SHAPE_DEVICES_MAX] = { worker_kit_layout(k), worker_kit_kvm(k), board,
+					   w->board.event.raw };
+	struct worker_ask a = { .kind = WORKER_LAYOUT };
+	struct zygote_layers layers = { 0 };
+	err_t e = worker_kit_layers_new(k, d, &layers);
+	uint32_t n = 4;
+
+	for (uint32_t i = 0; i < layers.n; i++)
+		fds[n++] = layers.raw[i];
+	if (worker_kit_faults(k) >= 0)
+		fds[n++] = worker_kit_faults(k);
+	if (!failed(e))
+		e = ask(w, &a, fds, n, d);
+	zygote_layers_drop(&layers);
+	return e;
+}
+
 static err_t start(struct worker *w, const struct worker_kit *k, struct zygote *z, struct diag *d)
 {
-	struct worker_ask a = { .kind = WORKER_LAYOUT };
 	owned_fd memfd = FD_NONE;
-	int fds[5];
 
 	TRY(board_new(d, &w->board, &memfd));
 	TRY(worker_kit_fork(k, d, &w->child, &w->socket));
 	w->pending = 1; /* it says that it is confined */
-	fds[0] = worker_kit_layout(k);
-	fds[1] = worker_kit_kvm(k);
-	fds[2] = memfd.raw;
-	fds[3] = w->board.event.raw;
-	fds[4] = worker_kit_faults(k);
-	TRY(ask(w, &a, fds, fds[4] >= 0 ? 5 : 4, d));
+	TRY(send_layout(w, k, memfd.raw, d));
 	return z == NULL ? OK : prime(w, z, d);
 }
 
@@ -268,19 +281,13 @@ static err_t spawn_from(struct worker *w, struct zygote *z, const struct identit
 			struct diag *d)
 {
 	struct worker_ask a = { .kind = WORKER_SPAWN, .clock = (uint32_t)id->clock, .run = run };
-	struct zygote_layers layers = { 0 };
-	err_t e;
 
 	TRY(worker_ready(w, d));
 	if (w->primed != z)
 		TRY(prime(w, z, d));
 	if (id->name != NULL)
 		memcpy(a.name, id->name, strnlen(id->name, sizeof a.name - 1));
-	e = zygote_layers_new(z, false, d, &layers);
-	if (!failed(e))
-		e = ask(w, &a, layers.raw, layers.n, d);
-	zygote_layers_drop(&layers);
-	TRY(e);
+	TRY(ask(w, &a, NULL, 0, d));
 	TRY(worker_ready(w, d));
 	w->spawned = true;
 	return OK;

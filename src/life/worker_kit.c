@@ -10,6 +10,7 @@
 
 #include "base/heap.h"
 #include "life/blank.h"
+#include "life/zygote_parts.h"
 #include "machine/kvm/kvm.h"
 
 struct worker_kit {
@@ -17,6 +18,8 @@ struct worker_kit {
 	fd_t kvm, netns, cgroup;
 	fd_t faults;           /* /dev/userfaultfd; FD_NONE: it is not to be had */
 	fd_t layout;           /* the length that the blank file would have, then its front */
+	uint32_t disks;
+	bytes_t capacity[SHAPE_DEVICES_MAX]; /* of each disk */
 	struct jail_options jail;
 	atomic_uint next_uid;
 };
@@ -47,18 +50,24 @@ static err_t make_layout(const struct image *like, struct diag *d, fd_t *ret)
 	return e;
 }
 
-/* As far as a worker may write into a file: its memory's new layer, and its disks' private ones. */
-static uint64_t longest_file(const struct image *like)
+static void note_disks(struct worker_kit *k, const struct image *like)
 {
-	uint64_t longest = geometry_ram(image_geometry(like)).v;
-
 	for (uint32_t i = 0; i < topology_slots(geometry_topology(image_geometry(like))); i++) {
 		struct blk_view view;
 
-		if (device_as_blk(image_device(like, (slot_id){ i }), &view) &&
-		    view.dev->blk.capacity.v > longest)
-			longest = view.dev->blk.capacity.v;
+		if (device_as_blk(image_device(like, (slot_id){ i }), &view))
+			k->capacity[k->disks++] = view.dev->blk.capacity;
 	}
+}
+
+/* As far as a worker may write into a file: its memory's new layer, and its disks' private ones. */
+static uint64_t longest_file(const struct worker_kit *k, bytes_t ram)
+{
+	uint64_t longest = ram.v;
+
+	for (uint32_t i = 0; i < k->disks; i++)
+		if (k->capacity[i].v > longest)
+			longest = k->capacity[i].v;
 	return longest;
 }
 
@@ -77,6 +86,7 @@ static err_t kit_fill(struct worker_kit *k, const struct image *like,
 				o->program);
 	TRY(kvm_open(d, &k->kvm));
 	TRY(make_layout(like, d, &k->layout));
+	note_disks(k, like);
 	if ((o->without & JAIL_WITHOUT(JAIL_NETNS)) == 0)
 		TRY(jail_netns_new(d, &k->netns));
 	if (o->cgroup >= 0)
@@ -84,7 +94,7 @@ static err_t kit_fill(struct worker_kit *k, const struct image *like,
 	k->jail = (struct jail_options){
 		.without = o->without, .netns = k->netns.raw, .cgroup = k->cgroup.raw,
 		.dies_with_parent = o->dies_with_parent,
-		.limits = { .file_bytes = longest_file(like) },
+		.limits = { .file_bytes = longest_file(k, geometry_ram(image_geometry(like))) },
 	};
 	return OK;
 }
@@ -134,6 +144,16 @@ int worker_kit_kvm(const struct worker_kit *k)
 int worker_kit_faults(const struct worker_kit *k)
 {
 	return k->faults.raw;
+}
+
+err_t worker_kit_layers_new(const struct worker_kit *k, struct diag *d, struct zygote_layers *ret)
+{
+	for (uint32_t i = 0; i < k->disks; i++) {
+		TRY(layer_file_new(NULL, k->capacity[i], d, &ret->fd[i]));
+		ret->raw[i] = ret->fd[i].raw;
+		ret->n = i + 1;
+	}
+	return OK;
 }
 
 /* ---- a process ---- */

@@ -26,3 +26,7 @@ must_check err_t worker_kit_fork(const struct worker_kit *k, struct diag *d,
 int worker_kit_layout(const struct worker_kit *k);
 int worker_kit_kvm(const struct worker_kit *k);
 int worker_kit_faults(const struct worker_kit *k); /* /dev/userfaultfd, or -1 */
+/* A new file for the private layer of each disk. What a failure leaves is dropped all the same. */
+struct zygote_layers;
+must_check err_t worker_kit_layers_new(const struct worker_kit *k, struct diag *d,
+				       struct zygote_layers *ret);

@@ -18,6 +18,8 @@
 #include "machine/ram/uffd.h"
 #include "plan/image.h"
 
+enum { LAYOUT_FILES = 4 }; /* that come with LAYOUT, before the disks' */
+
 /* In this order; each is there from its stage on. */
 struct worker {
 	int socket;
@@ -103,16 +105,22 @@ static err_t build(struct worker *w, struct link_in *in, struct diag *d)
 {
 	const struct image *layout;
 	struct shell_options o = { .page_map = fd_take(&w->page_map) };
+	uint32_t disks;
 	err_t e;
 
-	ignore(uffd_open(in->n == 5 ? in->fd[4].raw : -1, NULL, &w->uffd));
 	TRY(read_layout(in->fd[0].raw, d, &layout));
+	disks = topology_disks(geometry_topology(image_geometry(layout)));
+	if (in->n > LAYOUT_FILES + disks)
+		ignore(uffd_open(in->fd[LAYOUT_FILES + disks].raw, NULL, &w->uffd));
 	o.kvm = fd_take(&in->fd[1]);
 	e = board_open(&in->fd[2], &in->fd[3], d, &w->board);
 	if (!failed(e))
 		e = shell_make(layout, &o, d, &w->shell);
 	image_free(layout);
 	TRY(e);
+	if (in->n < LAYOUT_FILES + disks)
+		return wrong("build a shell", d);
+	TRY(shell_give_layers(w->shell, in->fd + LAYOUT_FILES, disks, d));
 	return confine(w, d);
 }
 
@@ -121,7 +129,7 @@ static err_t do_layout(struct worker *w, struct link_in *in, struct diag *d)
 {
 	err_t e;
 
-	if (w->built || (in->n != 4 && in->n != 5))
+	if (w->built || in->n < LAYOUT_FILES)
 		return wrong("build a shell", d);
 	w->built = true;
 	e = build(w, in, d);
@@ -163,15 +171,13 @@ static err_t do_resume(struct worker *w, const struct worker_ask *a, struct diag
 	return vm_resume(&w->paused, d, &w->running);
 }
 
-static err_t do_spawn(struct worker *w, const struct worker_ask *a, struct link_in *in,
-		      struct diag *d)
+static err_t do_spawn(struct worker *w, const struct worker_ask *a, struct diag *d)
 {
 	struct identity id = identity_of(a);
 	struct vm_options o = options_of(w);
 
 	if (w->shell == NULL || w->zygote == NULL)
 		return wrong("spawn", d);
-	TRY(shell_give_layers(w->shell, w->zygote, in->fd, in->n, d));
 	TRY(vm_spawn_in(&w->shell, w->zygote, &id, &o, d, &w->paused));
 	w->is_new = !a->run;
 	return a->run ? do_resume(w, a, d) : OK;
@@ -230,7 +236,7 @@ static err_t act(struct worker *w, const struct worker_ask *a, struct link_in *i
 	case WORKER_PRIME:
 		return do_prime(w, in, d);
 	case WORKER_SPAWN:
-		return do_spawn(w, a, in, d);
+		return do_spawn(w, a, d);
 	case WORKER_RESUME:
 		return do_resume(w, a, d);
 	case WORKER_PAUSE:

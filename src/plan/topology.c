@@ -101,6 +101,15 @@ uint32_t topology_slots(const struct topology *t)
 	return t->shape.n_devices;
 }
 
+uint32_t topology_disks(const struct topology *t)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < t->shape.n_devices; i++)
+		n += t->shape.devices[i].kind == DEV_BLK;
+	return n;
+}
+
 const struct topo_slot *topology_slot(const struct topology *t, uint32_t i)
 {
 	assert(i < t->shape.n_devices);

@@ -42,6 +42,7 @@ void topology_free(const struct topology *t);
 
 const struct shape *topology_shape(const struct topology *t);
 uint32_t topology_slots(const struct topology *t);
+uint32_t topology_disks(const struct topology *t);
 const struct topo_slot *topology_slot(const struct topology *t, uint32_t i);
 
 /* The wake map, one row per queue in wake order: a worker is handed exactly this. */

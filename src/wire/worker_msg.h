@@ -13,11 +13,11 @@ enum { WORKER_VERSION = 1, WORKER_MSG_MAX = 8192, WORKER_INPUT_MAX = 4096, WORKE
 
 /* X(name, number): what is asked for. Descriptors in their order. */
 #define WORKER_ASKS(X) \
-	/* build a shell: blank front, /dev/kvm, board, its event, and /dev/userfaultfd if it is to be \
-	 * had -> DONE */ \
+	/* build a shell: blank front, /dev/kvm, board, its event, a file for the private layer of each \
+	 * disk, and /dev/userfaultfd if it is to be had -> DONE */ \
 	X(LAYOUT, 1) \
 	X(PRIME,  2) /* the zygote to come: its files -> DONE */                             \
-	X(SPAWN,  3) /* load it: a layer file for each copy-on-write disk -> DONE */         \
+	X(SPAWN,  3) /* load it -> DONE */                                                   \
 	X(RESUME, 4) /* paused -> running -> DONE */                                         \
 	X(PAUSE,  5) /* running -> paused -> DONE */                                         \
 	X(STOP,   6) /* -> ENDED, and the process exits */                                   \
