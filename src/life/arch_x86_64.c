@@ -6,9 +6,7 @@
 #include "base/heap.h"
 #include "life/arch.h"
 #include "life/devices.h"
-#include "machine/boot/boot_x86_64.h"
 #include "machine/irq/irqchip_x86_64.h"
-#include "machine/kvm/host.h"
 #include "machine/serial/serial.h"
 #include "machine/vcpu/vcpu_x86_64.h"
 #include "plan/map_x86_64.h"
@@ -66,20 +64,6 @@ err_t arch_init_vcpus(struct vm *vm, struct diag *d)
 		TRY(vcpu_init(vcpus_at(vm->vcpus, (vcpu_id){ i }), &vm->host->vcpu, (vcpu_id){ i },
 			      n, d, &vm->host->given[i]));
 	return OK;
-}
-
-err_t arch_load_kernel(struct vm *vm, const struct boot_request *boot, struct diag *d)
-{
-	struct boot_entry entry;
-
-	TRY(boot_load(vm->geo, ram_gmem(vm->ram), boot, d, &entry));
-	/* It would hang in its first instructions, without a word. */
-	if (entry.is_linux && host_kvm_kind() == HOST_KVM_SOFTWARE)
-		return diag_fail(d, FAIL(ERR_KVM_SOFTWARE),
-				 "%s: this host's KVM is a software one and cannot run a Linux "
-				 "kernel; hardware virtualisation (VT-x or AMD-V) is needed, see "
-				 "`spore doctor`", boot->kernel.name);
-	return vcpu_set_entry(vcpus_at(vm->vcpus, (vcpu_id){ 0 }), &entry.regs, &entry.sregs, d);
 }
 
 err_t arch_judge(const struct arch_host *h, const struct image *i, struct diag *d)
