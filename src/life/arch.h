@@ -10,6 +10,11 @@
 struct arch_host; /* what this host's KVM offers, asked once per machine */
 must_check err_t arch_host_new(int kvm, struct diag *d, struct arch_host **ret_host);
 void arch_host_free(struct arch_host *h);
+/* What KVM answered, as bytes for another process of this build: asking costs a third of a millisecond
+ * where the host is a guest itself. ERR_SIZE, ERR_RANGE: they are of another build. */
+size_t arch_answers_len(void);
+must_check err_t arch_answers_get(int kvm, struct diag *d, void *ret_bytes);
+must_check err_t arch_answers_know(struct cur in, struct diag *d);
 
 /* Interrupt chip and timers: after RAM, before vCPUs. */
 must_check err_t arch_create_chips(int vm, struct diag *d);

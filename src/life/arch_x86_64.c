@@ -44,6 +44,29 @@ void arch_host_free(struct arch_host *h)
 	free(h);
 }
 
+size_t arch_answers_len(void)
+{
+	return sizeof(struct vcpu_host);
+}
+
+err_t arch_answers_get(int kvm, struct diag *d, void *ret_bytes)
+{
+	return vcpu_host_ask(kvm, d, ret_bytes);
+}
+
+err_t arch_answers_know(struct cur in, struct diag *d)
+{
+	owned_heap struct vcpu_host *h = malloc(sizeof *h);
+	err_t e;
+
+	if (h == NULL)
+		return FAIL(ERR_NOMEM);
+	e = cur_left(&in) == sizeof *h ? cur_bytes(&in, h, sizeof *h) : FAIL(ERR_SIZE);
+	if (!failed(e))
+		e = vcpu_host_know(h);
+	return failed(e) ? diag_fail(d, e, "what KVM offers comes from another build") : OK;
+}
+
 static err_t given_alloc(struct vm *vm)
 {
 	vm->host->given = calloc(vcpus_count(vm->vcpus), sizeof vm->host->given[0]);

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "base/heap.h"
+#include "life/arch.h"
 #include "life/blank.h"
 #include "life/zygote_parts.h"
 #include "machine/kvm/kvm.h"
@@ -17,26 +18,48 @@ struct worker_kit {
 	char *program;
 	fd_t kvm, netns, cgroup;
 	fd_t faults;           /* /dev/userfaultfd; FD_NONE: it is not to be had */
-	fd_t layout;           /* the length that the blank file would have, then its front */
+	/* What KVM answered, by its length; the length that the blank file would have, then its front. */
+	fd_t layout;
 	uint32_t disks;
 	bytes_t capacity[SHAPE_DEVICES_MAX]; /* of each disk */
 	struct jail_options jail;
 	atomic_uint next_uid;
 };
 
-static err_t write_layout(int memfd, const struct capture_front *f, struct diag *d)
+static err_t write_all(int memfd, const void *bytes, size_t n, struct diag *d)
 {
-	uint8_t total[8];
-	struct out o = out_of(total, sizeof total);
-
-	out_u64(&o, f->total.v);
-	if (write(memfd, total, sizeof total) != sizeof total ||
-	    write(memfd, f->bytes, f->len) != (ssize_t)f->len)
+	if (write(memfd, bytes, n) != (ssize_t)n)
 		return diag_sys(d, FAIL_SYS(errno), "writing a layout for workers");
 	return OK;
 }
 
-static err_t make_layout(const struct image *like, struct diag *d, fd_t *ret)
+static err_t write_number(int memfd, uint64_t number, struct diag *d)
+{
+	uint8_t bytes[8];
+	struct out o = out_of(bytes, sizeof bytes);
+
+	out_u64(&o, number);
+	return write_all(memfd, bytes, sizeof bytes, d);
+}
+
+static err_t write_answers(int memfd, int kvm, struct diag *d)
+{
+	owned_heap void *answers = calloc(1, arch_answers_len());
+
+	if (answers == NULL)
+		return FAIL(ERR_NOMEM);
+	TRY(arch_answers_get(kvm, d, answers));
+	TRY(write_number(memfd, arch_answers_len(), d));
+	return write_all(memfd, answers, arch_answers_len(), d);
+}
+
+static err_t write_front(int memfd, const struct capture_front *f, struct diag *d)
+{
+	TRY(write_number(memfd, f->total.v, d));
+	return write_all(memfd, f->bytes, f->len, d);
+}
+
+static err_t make_layout(const struct image *like, int kvm, struct diag *d, fd_t *ret)
 {
 	struct capture_front front = { 0 };
 	err_t e;
@@ -44,8 +67,9 @@ static err_t make_layout(const struct image *like, struct diag *d, fd_t *ret)
 	*ret = (fd_t){ memfd_create("spore-layout", MFD_CLOEXEC) };
 	if (!fd_is_open(*ret))
 		return diag_sys(d, FAIL_SYS(errno), "making a layout for workers");
+	TRY(write_answers(ret->raw, kvm, d));
 	TRY(blank_of(like, d, &front));
-	e = write_layout(ret->raw, &front, d);
+	e = write_front(ret->raw, &front, d);
 	free(front.bytes);
 	return e;
 }
@@ -85,7 +109,7 @@ static err_t kit_fill(struct worker_kit *k, const struct image *like,
 		return diag_sys(d, FAIL_SYS(errno), "%s: the worker program cannot be run",
 				o->program);
 	TRY(kvm_open(d, &k->kvm));
-	TRY(make_layout(like, d, &k->layout));
+	TRY(make_layout(like, k->kvm.raw, d, &k->layout));
 	note_disks(k, like);
 	if ((o->without & JAIL_WITHOUT(JAIL_NETNS)) == 0)
 		TRY(jail_netns_new(d, &k->netns));

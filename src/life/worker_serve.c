@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/heap.h"
+#include "life/arch.h"
 #include "life/branch.h"
 #include "life/parcel.h"
 #include "life/spawn.h"
@@ -72,11 +73,22 @@ static err_t wrong(const char *what, struct diag *d)
 	return diag_fail(d, FAIL(ERR_STATE), "a worker was asked to %s at the wrong moment", what);
 }
 
+/* What KVM answered, the length that the blank file would have, then its front. */
+static err_t parse_layout(struct cur c, struct diag *d, const struct image **ret)
+{
+	uint64_t len, total;
+	struct cur answers;
+
+	TRY(cur_u64(&c, &len));
+	TRY(cur_take(&c, (size_t)len, &answers));
+	TRY(arch_answers_know(answers, d));
+	TRY(cur_u64(&c, &total));
+	return image_parse(c, FOFF(total), d, ret);
+}
+
 static err_t read_layout(int memfd, struct diag *d, const struct image **ret)
 {
 	owned_heap uint8_t *bytes = NULL;
-	struct cur c;
-	uint64_t total;
 	off_t len = lseek(memfd, 0, SEEK_END);
 
 	if (len < 8 || len > (off_t)GIB(1))
@@ -86,10 +98,7 @@ static err_t read_layout(int memfd, struct diag *d, const struct image **ret)
 		return FAIL(ERR_NOMEM);
 	if (pread(memfd, bytes, (size_t)len, 0) != len)
 		return diag_sys(d, FAIL_SYS(errno), "reading a layout");
-	/* The length that the file would have, then its front. */
-	c = cur_of(bytes, (size_t)len);
-	TRY(cur_u64(&c, &total));
-	return image_parse(c, FOFF(total), d, ret);
+	return parse_layout(cur_of(bytes, (size_t)len), d, ret);
 }
 
 /* From here on no thread of this process can do anything that a guest could want. */

@@ -57,6 +57,18 @@ err_t vcpu_host_ask(int kvm, struct diag *d, struct vcpu_host *ret)
 	return e;
 }
 
+err_t vcpu_host_know(const struct vcpu_host *h)
+{
+	if (h->cpuid.n > X86_CPUID_MAX || h->msrs.n > X86_MSRS_MAX ||
+	    h->xsave_size < LEGACY_XSAVE || h->xsave_size > X86_XSAVE_MAX)
+		return FAIL(ERR_RANGE);
+	pthread_mutex_lock(&asked.lock);
+	asked.answer = *h;
+	asked.known = true;
+	pthread_mutex_unlock(&asked.lock);
+	return OK;
+}
+
 void vcpu_host_ask_tsc(const struct kvm_vcpu *fresh, struct vcpu_host *h)
 {
 	if (h->tsc_khz != 0)

@@ -16,6 +16,8 @@ struct vcpu_host {
 	bool tsc_scaling;
 };
 must_check err_t vcpu_host_ask(int kvm, struct diag *d, struct vcpu_host *ret);
+/* This process need not ask: it was answered to another one of this build, on this host. */
+must_check err_t vcpu_host_know(const struct vcpu_host *h);
 
 /* A fresh vCPU gets a processor, kept in *ret_given: the machine's own record of it. What KVM
  * answers to KVM_GET_CPUID2 is not that: it mixes in bits of the moment (OSXSAVE, sizes by XCR0). */
