@@ -112,6 +112,8 @@ err_t blank_of(const struct image *like, struct diag *d, struct capture_front *r
 
 	memset(head.machine_id, 0, sizeof head.machine_id);
 	head.generation = 0;
+	head.created_sec = 0;
+	head.created_nsec = 0;
 	for (uint32_t i = 0; i < geometry_rows(g) && !failed(e); i++)
 		e = add(like, geometry_row(g, i), d, &c);
 	if (!failed(e))
