@@ -3,6 +3,7 @@
  * its socket at descriptor 3; not for use by hand. */
 #include <err.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "life/worker_serve.h"
 
@@ -29,5 +30,6 @@ int main(int argc, char **argv)
 	jail.without = (uint32_t)number(argv[2]);
 	jail.dies_with_parent = number(argv[3]) != 0;
 	jail.limits.file_bytes = number(argv[4]);
-	return worker_serve(SOCKET, &jail);
+	/* Nothing is run on the way out: filtered threads are still there. */
+	_exit(worker_serve(SOCKET, &jail));
 }
