@@ -258,3 +258,43 @@ err_t zygote_unpack(fd_t *fds, uint32_t n, struct diag *d, struct zygote **ret_z
 		fd_drop(&fds[i]);
 	return e;
 }
+
+/* ---- heirs ---- */
+
+static err_t heir_shape(const struct shape *is, const struct shape *was, struct diag *d)
+{
+	bool same = is->vcpus == was->vcpus && is->ram.v == was->ram.v &&
+		    is->n_devices == was->n_devices;
+
+	for (uint32_t i = 0; i < was->n_devices && same; i++)
+		same = is->devices[i].kind == was->devices[i].kind &&
+		       is->devices[i].queues == was->devices[i].queues;
+	if (!same)
+		return diag_fail(d, FAIL(ERR_TOPOLOGY), "what was frozen is another machine than "
+				 "what was spawned");
+	return OK;
+}
+
+/* There are disks in the same slots, of the kind that the shape says. */
+static err_t heir_disk(const struct disk_base *is, const struct disk_base *was, uint32_t slot,
+		       struct diag *d)
+{
+	enum disk_mode mode = disk_base_mode(was) == DISK_RO ? DISK_RO : DISK_COW;
+
+	if (disk_base_mode(is) != mode || disk_base_capacity(is).v != disk_base_capacity(was).v)
+		return diag_fail(d, FAIL(ERR_DEVICE), "the disk in slot %" PRIu32 " was frozen as "
+				 "another than it was spawned", slot);
+	return OK;
+}
+
+err_t zygote_check_heir(const struct zygote *heir, const struct zygote *of, struct diag *d)
+{
+	const struct topology *is = geometry_topology(image_geometry(heir->image));
+	const struct topology *was = geometry_topology(image_geometry(of->image));
+
+	TRY(heir_shape(topology_shape(is), topology_shape(was), d));
+	for (uint32_t i = 0; i < topology_slots(was); i++)
+		if (of->disks[i] != NULL)
+			TRY(heir_disk(heir->disks[i], of->disks[i], i, d));
+	return OK;
+}

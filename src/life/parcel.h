@@ -22,3 +22,7 @@ must_check err_t zygote_pack(struct zygote *z, struct diag *d, struct zygote_fil
 
 /* The other end: everything is judged again. All of `fds` are taken, on failure too. */
 must_check err_t zygote_unpack(fd_t *fds, uint32_t n, struct diag *d, struct zygote **ret_zygote);
+/* Is that what a worker could have made of what it was given: the same shape, and the same disks, none
+ * of them written in place? It may be one that its guest has taken over. */
+must_check err_t zygote_check_heir(const struct zygote *heir, const struct zygote *of,
+				   struct diag *d);

@@ -372,7 +372,9 @@ static err_t answer_zygote(struct worker *w, struct diag *d, struct zygote **ret
 
 	TRY(answer(w, d, &in, &s));
 	TRY(zygote_unpack(in.fd, in.n, d, &z));
-	e = zygote_settle(z, NULL, d);
+	e = zygote_check_heir(z, w->primed, d);
+	if (!failed(e))
+		e = zygote_settle(z, NULL, d);
 	if (failed(e)) {
 		zygote_free(z);
 		return e;

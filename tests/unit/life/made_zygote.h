@@ -64,9 +64,9 @@ static struct disk_base *disk_of(uint32_t slot, const struct blk_state *s)
 	return slot == COW_SLOT ? layered(b) : b;
 }
 
-static struct zygote *zygote_new(void)
+static struct zygote *zygote_of_kind(unsigned kind)
 {
-	struct sample *s = sample_new(1, 3);
+	struct sample *s = sample_new(kind, 3);
 	struct diag d = DIAG_INIT;
 	struct zygote *z = NULL;
 	uint8_t *bytes = NULL;
@@ -85,4 +85,10 @@ static struct zygote *zygote_new(void)
 			z->disks[i] = disk_of(i, &s->devices[i].blk);
 	sample_free(s);
 	return z;
+}
+
+/* Disks of every mode. */
+static struct zygote *zygote_new(void)
+{
+	return zygote_of_kind(1);
 }
