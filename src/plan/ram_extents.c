@@ -70,12 +70,29 @@ static void overlay_one(const struct ram_layering *in, const struct ram_extent *
 
 /* ---- giving up the smallest ---- */
 
-static int by_length(const void *a, const void *b)
+static bool is_less(const struct ram_extent *a, const struct ram_extent *b)
 {
-	const struct ram_extent *const *x = a, *const *y = b;
-	uint64_t n = (*x)->len.v, m = (*y)->len.v;
+	return a->len.v != b->len.v ? a->len.v < b->len.v : a < b;
+}
 
-	return n < m ? -1 : n > m;
+/* Shell's. The C library's asks, the first time, how much memory the host has: a system call that a
+ * worker which freezes itself has not got. */
+static void sort_by_length(struct ram_extent **e, size_t n)
+{
+	size_t gap = 1;
+
+	while (gap < n / 3)
+		gap = 3 * gap + 1;
+	for (; gap > 0; gap /= 3) {
+		for (size_t i = gap; i < n; i++) {
+			struct ram_extent *one = e[i];
+			size_t at = i;
+
+			for (; at >= gap && is_less(one, e[at - gap]); at -= gap)
+				e[at] = e[at - gap];
+			e[at] = one;
+		}
+	}
 }
 
 static size_t joined(const struct pieces *p, uint32_t fresh)
@@ -109,7 +126,7 @@ static err_t reduce(struct pieces *p, uint32_t fresh)
 	for (size_t i = 0; i < p->n; i++)
 		if (p->e[i].source != fresh)
 			order[n++] = &p->e[i];
-	qsort(order, n, sizeof order[0], by_length);
+	sort_by_length(order, n);
 	for (size_t i = 0; i < n && left > RAM_EXTENTS_MAX; i++)
 		left -= given_up(p, order[i], fresh);
 	return OK;
