@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -21,6 +23,8 @@ struct ram_base {
 	bool sealed;
 	uint64_t file_end; /* not sealed: how long the one file must stay */
 	uint8_t *has;      /* which blocks may hold data; owned */
+	pthread_mutex_t look_lock; /* for the first who asks */
+	atomic_bool looked;
 };
 
 static struct ram_base *base_alloc(bytes_t ram)
@@ -36,6 +40,7 @@ static struct ram_base *base_alloc(bytes_t ram)
 		free(b);
 		return NULL;
 	}
+	pthread_mutex_init(&b->look_lock, NULL);
 	return b;
 }
 
@@ -57,6 +62,7 @@ void ram_base_free(struct ram_base *b)
 	if (b == NULL || !refs_drop(&b->references))
 		return;
 	files_drop(&b->files);
+	pthread_mutex_destroy(&b->look_lock);
 	free(b->has);
 	free(b);
 }
@@ -73,6 +79,7 @@ err_t ram_base_of_file(int file, foff_t at, bytes_t ram, const struct ram_map *m
 	if (b == NULL)
 		return FAIL(ERR_NOMEM);
 	memcpy(b->has, map->bits, (size_t)(map->blocks + 7) / 8);
+	b->looked = true;
 	b->file_end = at.v + ram.v;
 	b->pieces.n = 1;
 	b->pieces.e[0] = (struct ram_extent){ BYTES(0), ram, 0, at };
@@ -152,9 +159,10 @@ static void has_range(struct ram_base *b, uint64_t from, uint64_t to)
 		b->has[i / 8] |= (uint8_t)(1u << (i % 8));
 }
 
-/* Where a piece holds data: by asking for its holes, which fills none of them. */
+/* Where a piece holds data: by asking for its holes, which fills none of them. What cannot be asked may
+ * hold some everywhere. */
 /* syscalls(control): lseek */
-static err_t has_piece(struct ram_base *b, const struct ram_extent *e, struct diag *d)
+static void has_piece(struct ram_base *b, const struct ram_extent *e)
 {
 	int fd = b->files.fd[e->source].raw;
 	uint64_t end = e->at.v + e->len.v;
@@ -163,15 +171,28 @@ static err_t has_piece(struct ram_base *b, const struct ram_extent *e, struct di
 		off_t data = lseek(fd, (off_t)at, SEEK_DATA), hole;
 
 		if ((data < 0 && errno == ENXIO) || (data >= 0 && (uint64_t)data >= end))
-			return OK;
+			return;
 		hole = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
-		if (hole < 0)
-			return diag_sys(d, FAIL_SYS(errno), "looking for data in shared memory");
+		if (hole < 0) {
+			has_range(b, e->offset.v, e->offset.v + e->len.v);
+			return;
+		}
 		at = (uint64_t)hole < end ? (uint64_t)hole : end;
 		has_range(b, e->offset.v + ((uint64_t)data - e->at.v),
 			  e->offset.v + (at - e->at.v));
 	}
-	return OK;
+}
+
+/* Only when somebody wants to know, which most children never do: the memory of many generations has
+ * thousands of holes. */
+static void look(struct ram_base *b)
+{
+	pthread_mutex_lock(&b->look_lock);
+	for (uint32_t i = 0; i < b->pieces.n && !b->looked; i++)
+		if (b->pieces.e[i].source != RAM_SOURCE_HOLE)
+			has_piece(b, &b->pieces.e[i]);
+	atomic_store(&b->looked, true);
+	pthread_mutex_unlock(&b->look_lock);
 }
 
 err_t ram_base_draft(struct ram_files *in, const struct ram_extents *pieces, bytes_t ram,
@@ -191,34 +212,9 @@ err_t ram_base_draft(struct ram_files *in, const struct ram_extents *pieces, byt
 	return OK;
 }
 
-static err_t has_find(struct ram_base *b, struct diag *d)
-{
-	for (uint32_t i = 0; i < b->pieces.n; i++)
-		if (b->pieces.e[i].source != RAM_SOURCE_HOLE)
-			TRY(has_piece(b, &b->pieces.e[i], d));
-	return OK;
-}
-
-err_t ram_base_of_own(struct ram_files *in, const struct ram_extents *pieces, bytes_t ram,
-		      struct diag *d, struct ram_base **ret_base)
-{
-	struct ram_base *b;
-	err_t e;
-
-	TRY(ram_base_draft(in, pieces, ram, &b));
-	e = has_find(b, d);
-	if (failed(e)) {
-		ram_base_free(b);
-		return e;
-	}
-	*ret_base = b;
-	return OK;
-}
-
 err_t ram_base_complete(struct ram_base *b, struct diag *d)
 {
 	TRY(pieces_check(b, d));
-	TRY(has_find(b, d));
 	return seals_check(b, d);
 }
 
@@ -229,10 +225,10 @@ err_t ram_base_of_memfds(struct ram_files *in, const struct ram_extents *pieces,
 	err_t e;
 
 	TRY(ram_base_draft(in, pieces, ram, &b));
-	/* First: a file that could still be cut proves nothing by its size. */
+	/* Seals first: a file that could still be cut proves nothing by its size. */
 	e = seals_check(b, d);
 	if (!failed(e))
-		e = ram_base_complete(b, d);
+		e = pieces_check(b, d);
 	if (failed(e)) {
 		ram_base_free(b);
 		return e;
@@ -280,6 +276,8 @@ bool ram_base_is_cut(const struct ram_base *b)
 
 bool ram_base_has(const struct ram_base *b, uint64_t index)
 {
+	if (!atomic_load(&b->looked))
+		look((struct ram_base *)(uintptr_t)b);
 	return (b->has[index / 8] >> (index % 8)) & 1;
 }
 

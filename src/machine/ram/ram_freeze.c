@@ -161,7 +161,7 @@ static err_t freeze_shared(struct ram *r, struct diag *d, struct ram_base **ret_
 	if (!fd_is_open(files.fd[0]))
 		return diag_sys(d, FAIL_SYS(errno), "keeping frozen RAM");
 	/* Sealed last: that cannot be taken back. */
-	TRY(ram_base_of_own(&files, &pieces, BYTES(r->map.len), d, &b));
+	TRY(ram_base_draft(&files, &pieces, BYTES(r->map.len), &b));
 	e = seal_shared(r, d);
 	if (failed(e)) {
 		ram_base_free(b);

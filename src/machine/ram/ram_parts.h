@@ -25,11 +25,6 @@ static inline bool ram_is_shared(const struct ram *r)
 /* ram_claim.c: addresses for that much memory, where nothing is mapped but the page *ret_claim. NULL:
  * there are none. */
 void *ram_claim(uint64_t len, map_t *ret_claim);
-/* ram_base.c: of files of our own, which the caller has sealed or is about to seal; taken, and on
- * failure dropped. */
-must_check err_t ram_base_of_own(struct ram_files *in, const struct ram_extents *pieces,
-				 bytes_t ram, struct diag *d, struct ram_base **ret_base);
-
 /* page_map.c: which pages of a private mapping are the process's own */
 
 enum { PAGE_MAP_BATCH = 512 }; /* pages asked about at once */
