@@ -14,6 +14,9 @@
 /* After a failure: a host that lacks something now may have it later, and is not to be asked all the
  * time. */
 enum { PAUSE_FIRST_MS = 20, PAUSE_MOST_MS = 2000 };
+/* Spawns closer together than this are a burst, which is left alone for so long at most: what it takes
+ * is made again when it does not need the processors any more. */
+enum { BURST_GAP_MS = 5, BURST_MOST_MS = 1000 };
 
 void pool_lock(struct pool *p)
 {
@@ -46,13 +49,28 @@ static bool is_over(const struct timespec *t)
 	return now.tv_sec > t->tv_sec || (now.tv_sec == t->tv_sec && now.tv_nsec >= t->tv_nsec);
 }
 
+void pool_note_spawn(struct pool *p)
+{
+	if (is_over(&p->quiet))
+		p->late = in_ms(BURST_MOST_MS);
+	p->quiet = in_ms(BURST_GAP_MS);
+}
+
+/* When building may go on. Lock held. */
+static const struct timespec *build_time(const struct pool *p)
+{
+	if (p->pause_ms != 0 && !is_over(&p->not_before))
+		return &p->not_before;
+	return is_over(&p->quiet) || is_over(&p->late) ? NULL : &p->quiet;
+}
+
 /* ---- the thread ---- */
 
 enum work { WORK_NONE, WORK_FREE, WORK_SHELL, WORK_ARMED };
 
 static enum work to_build(const struct pool *p)
 {
-	if (p->pause_ms != 0 && !is_over(&p->not_before))
+	if (build_time(p) != NULL)
 		return WORK_NONE;
 	if (p->armed.n < p->want.armed)
 		return WORK_ARMED;
@@ -128,10 +146,15 @@ static void build(struct pool *p, enum work what)
 
 static void wait_for_work(struct pool *p)
 {
-	if (p->pause_ms != 0 && (p->shells.n < p->want.shells || p->armed.n < p->want.armed))
-		(void)pthread_cond_timedwait(&p->work, &p->lock, &p->not_before);
-	else
+	const struct timespec *at = build_time(p);
+	struct timespec until;
+
+	if (p->shells.n >= p->want.shells && p->armed.n >= p->want.armed) {
 		(void)pthread_cond_wait(&p->work, &p->lock);
+	} else if (at != NULL) { /* else it has come meanwhile */
+		until = *at; /* a spawn may move it while the lock is not held */
+		(void)pthread_cond_timedwait(&p->work, &p->lock, &until);
+	}
 }
 
 static void work_once(struct pool *p)

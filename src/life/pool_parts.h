@@ -51,6 +51,7 @@ struct pool {
 	bool turn;                  /* it has torn down last */
 	int pause_ms;               /* 0: the last build succeeded */
 	struct timespec not_before;
+	struct timespec quiet, late; /* of a burst of spawns: over then, and not to be waited for longer */
 	uint64_t from_shell, from_armed, cold, failures;
 	err_t last;
 	struct diag why;
@@ -63,6 +64,8 @@ must_check bool pool_leave(struct pool *p, void *thing);
 /* An armed one (of that zygote, if its own disks will do), else a shell, else neither. */
 struct taken { void *armed, *shell; };
 struct taken pool_take(struct pool *p, const struct zygote *z, const struct identity *id);
+/* What was taken is not made again before the spawns that come in a row are over. Lock held. */
+void pool_note_spawn(struct pool *p);
 /* ERR_TOPOLOGY, ERR_CPU_FEATURE: another layout. */
 must_check err_t pool_judge(struct pool *p, struct zygote *z, struct diag *d);
 /* A pool of that kind; `kit` is taken on success. */

@@ -41,6 +41,7 @@ struct taken pool_take(struct pool *p, const struct zygote *z, const struct iden
 	} else {
 		p->cold++;
 	}
+	pool_note_spawn(p);
 	(void)pthread_cond_signal(&p->work);
 	pool_unlock(p);
 	return t;

@@ -42,7 +42,7 @@ static struct disk_base *layered(struct disk_base *below)
 	struct disk *k = NULL;
 	fd_t file = FD_NONE;
 
-	must(layer_file_new(".", &d, &file), &d);
+	must(layer_file_new(".", disk_base_capacity(below), &d, &file), &d);
 	must(disk_over(below, &file, &d, &k), &d);
 	must(disk_write(k, FOFF(0), &iov, 1), &d);
 	must(disk_share(k, &d, &b), &d);
