@@ -109,7 +109,25 @@ def reseed_window(one, other):
         console.send("sh sleep 1")
     for console in one, other:
         console.expect("sh: status 0")
-    count = min(int(c.ask("go urandom", r"urandom: read (\d+)")[1]) for c in (one, other))
+    return reseed_compare({console: urandom_read(console) for console in (one, other)})
+
+
+def urandom_read(console):
+    """Tell program urandom to go on; how many blocks it has."""
+    return int(console.ask("go urandom", r"urandom: read (\d+)")[1])
+
+
+def reseed_compare(blocks):
+    """The worst of reseed_window for the first of some machines and each other; they are the keys,
+    with how many blocks each has."""
+    one, *others = blocks
+    found = [_reseeded(one, other, min(blocks.values())) for other in others]
+    for console in blocks:
+        console.ask("tell urandom stop", r"urandom: ok")
+    return max(found)
+
+
+def _reseeded(one, other, count):
     frozen = _first_difference(one, other, 0, count, "times")
     if frozen < 100:  # it reads as many before it says "set"
         raise Unexpected("the two machines do not have the same past")
@@ -119,8 +137,6 @@ def reseed_window(one, other):
     if reseeded == count:
         raise SameSeed(f"{count - frozen} blocks after the freeze, all the same")
     times = [int(_block(one, i)["time"]) for i in (frozen, reseeded)]
-    for console in one, other:
-        console.ask("tell urandom stop", r"urandom: ok")
     return 16 * (reseeded - frozen), (times[1] - times[0]) / 1000
 
 

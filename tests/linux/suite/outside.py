@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""outside.py [--memory MB] [--cpus N] SCENARIO [ARGUMENT]...: one scenario of the Linux tests.
+"""outside.py [--memory MB] [--cpus N] [--timeout S] SCENARIO [ARGUMENT]...: one scenario of the Linux tests.
 
 Makes what the scenario boots, then runs it where a Linux guest can run: on this host's KVM if it is
 one of hardware, else in the lab, an emulated host of the size given.  It prints TAP.
@@ -36,7 +36,8 @@ def parts():
                       "bzimage": kit("kernel", "--flavour", flavour, "--bzimage"),
                       "initrd": kit("initrd", "--flavour", flavour)}
             for flavour in ("generic", "cloud")}
-    return {**made, "spore": str(BUILD / "spore"), "slow_disk": slow_disk()}
+    return {**made, "spore": str(BUILD / "spore"), "slow_disk": slow_disk(),
+            "nursery": str(BUILD / "tests" / "linux" / "suite" / "linux-nursery")}
 
 
 def host_runs_linux():
@@ -50,12 +51,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--memory", default="1536")
     parser.add_argument("--cpus", default="1")
+    parser.add_argument("--timeout", default="1400")
     parser.add_argument("scenario")
     parser.add_argument("arguments", nargs="*")
     options = parser.parse_args()
     command = [HERE / f"{options.scenario}.py", *options.arguments]
     if not host_runs_linux():
-        command = [ROOT / "tools" / "lab", "--timeout", "1400", "--memory", options.memory,
+        command = [ROOT / "tools" / "lab", "--timeout", options.timeout, "--memory", options.memory,
                    "--cpus", options.cpus, "--", *command]
     os.environ.update(LINUX_PARTS=json.dumps(parts()), PYTHONUNBUFFERED="1")
     status = subprocess.run([str(word) for word in command]).returncode
