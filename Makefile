@@ -15,7 +15,7 @@ ninja = flock $(1).lock ninja -C $(1) --quiet
 
 export BUILD
 
-.PHONY: all setup gcc asan clang coverage coverage-build check demo bench install clean
+.PHONY: all setup gcc asan clang coverage coverage-build check soak demo bench install clean
 all: gcc
 
 setup:
@@ -36,6 +36,10 @@ clang: setup
 # Every suite, or those named: make check SUITES="unit layers"
 check: gcc
 	@tools/check.py $(SUITES)
+
+# What takes hours: tests/soak/run.
+soak: gcc
+	@tests/soak/run
 
 demo: gcc
 	@tools/demo
