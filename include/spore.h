@@ -394,8 +394,8 @@ struct spore_freeze_options {
  * with its handle but to look at it and free it. The memory of a machine that was booted is not
  * copied; of one that was restored from a file all of it is, of a spawned one what it has written. A
  * disk that it wrote in place becomes a base that is only read. On failure the machine goes on as it
- * was, unless its outcome says otherwise. Local machines only: SPORE_ERR_STATE for others. `options`
- * may be NULL. */
+ * was, unless its outcome says otherwise. A machine of another process needs a name for it; its monitor
+ * ends then, and the zygote is here. `options` may be NULL. */
 SPORE_API SPORE_CHECK int spore_machine_freeze(spore_machine *m,
 					       const struct spore_freeze_options *options,
 					       spore_zygote **ret_zygote, struct spore_error *err);
@@ -739,6 +739,11 @@ SPORE_API SPORE_CHECK int spore_verify(const char *path, spore_progress *progres
  * "none", "rows": [{"name", "level": "ok" | "warn" | "fail", "value", "advice"}]}; free it with
  * spore_free. A host that lacks something is an answer, not an error. Any thread. */
 SPORE_API SPORE_CHECK int spore_doctor(char **ret_json, struct spore_error *err);
+
+/* ---- a served machine that was frozen ------------------------------------------------------- */
+
+/* Has the served machine become a zygote in another process? It has ended then. */
+SPORE_API int spore_server_frozen(const spore_server *s);
 
 #ifdef __cplusplus
 }

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "edge/api/server.h"
+#include "edge/api/door.h"
 
 static bool address_of(const char *path, struct sockaddr_un *ret)
 {
@@ -20,10 +20,10 @@ static bool address_of(const char *path, struct sockaddr_un *ret)
 }
 
 /* A socket whose owner is gone refuses (unix(7)); only such a one may be replaced. */
-static bool abandoned(const struct sockaddr_un *a)
+static bool abandoned(const struct sockaddr_un *a, int type)
 {
 	struct stat st;
-	owned_fd probe = { socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) };
+	owned_fd probe = { socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) };
 
 	if (probe.raw < 0 || lstat(a->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
 		return false;
@@ -45,9 +45,10 @@ static err_t bind_listen(int fd, const struct sockaddr_un *a, const char *path, 
 	return OK;
 }
 
-err_t door_open(const char *path, const char *bind_path, struct diag *d, struct door *ret)
+err_t door_open(const char *path, const char *bind_path, int type, struct diag *d,
+		struct door *ret)
 {
-	owned_fd fd = { socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) };
+	owned_fd fd = { socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) };
 	struct sockaddr_un a;
 	struct stat st;
 
@@ -56,7 +57,7 @@ err_t door_open(const char *path, const char *bind_path, struct diag *d, struct 
 	if (path[0] == '\0' || !address_of(bind_path, &a))
 		return diag_fail(d, FAIL(ERR_USAGE), "%s: socket path has %zu bytes, expected 1 to "
 				 "%zu", path, strlen(path), sizeof a.sun_path - 1);
-	if (abandoned(&a))
+	if (abandoned(&a, type))
 		(void)unlink(a.sun_path);
 	TRY(bind_listen(fd.raw, &a, path, d));
 	if (lstat(bind_path, &st) < 0)
@@ -66,6 +67,16 @@ err_t door_open(const char *path, const char *bind_path, struct diag *d, struct 
 	(void)snprintf(ret->path, sizeof ret->path, "%s", path);
 	ret->fd = fd_take(&fd);
 	return OK;
+}
+
+err_t door_open_in(const struct run_claim *c, const char *file, int type, struct diag *d,
+		   struct door *ret)
+{
+	char path[RUN_PATH_MAX + 32], short_path[RUN_PATH_MAX + 32];
+
+	(void)snprintf(path, sizeof path, "%s/%s", c->path, file);
+	run_socket_path(c->path, c->folder.raw, file, short_path, sizeof short_path);
+	return door_open(path, short_path, type, d, ret);
 }
 
 /* Not a socket that somebody else has put there since. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between libevent's HTTP server and the routes. libevent parses; here are the limits and the
+/* Between libevent's HTTP server and the handlers. libevent parses; here are the limits and the
  * shapes of replies. Bytes from a client are hostile: a request is looked at when it is whole, and
  * its size was bounded while it came in. */
 #include <errno.h>
@@ -17,7 +17,8 @@
 #include <unistd.h>
 
 #include "base/heap.h"
-#include "edge/api/routes.h"
+#include "edge/api/http.h"
+#include "edge/lib/fault.h"
 #include "edge/lib/json_read.h"
 
 /* Beyond this libevent answers 413 by itself, at the header; between HTTP_BODY_MAX and this the
@@ -40,17 +41,16 @@ static const char *method_word(enum evhttp_cmd_type t)
 	return "?";
 }
 
-static void reply_gone(struct evhttp_request *req, void *server)
+static void reply_gone(struct evhttp_request *req, void *front)
 {
-	struct spore_server *s = server;
+	struct http_front *f = front;
 
 	(void)req;
-	s->replies--;
-	if (s->ending && s->replies == 0)
-		(void)event_base_loopbreak(s->base);
+	f->replies--;
+	f->after(f->ctx);
 }
 
-static void reply_send(struct spore_server *s, struct evhttp_request *req, int code,
+static void reply_send(struct http_front *f, struct evhttp_request *req, int code,
 		       const json_t *body)
 {
 	char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
@@ -63,34 +63,17 @@ static void reply_send(struct spore_server *s, struct evhttp_request *req, int c
 		(void)evbuffer_add(out, text, strlen(text));
 	}
 	free(text);
-	s->replies++;
-	evhttp_request_set_on_complete_cb(req, reply_gone, s);
+	f->replies++;
+	evhttp_request_set_on_complete_cb(req, reply_gone, f);
 	evhttp_send_reply(req, code, NULL, NULL);
 }
 
-/* Firecracker's shape, and beside it what a program can use without reading the sentence. */
-static json_t *fault_json(err_t e, const struct diag *d)
-{
-	const char *text = d->text[0] != '\0' ? d->text : err_text(e.code);
-	json_t *more = json_pack("{s:i, s:s, s:i}", "code", (int)e.code, "name", err_name(e.code),
-				 "sys", e.sys);
-
-	if (d->section != NULL)
-		(void)json_object_set_new(more, "section", json_string(d->section));
-	if (d->field != NULL)
-		(void)json_object_set_new(more, "field", json_string(d->field));
-	if (d->has_offset)
-		(void)json_object_set_new(more, "offset", json_integer((json_int_t)d->offset));
-	return json_pack("{s:o, s:o}", "fault_message", json_stringn_nocheck(text, strlen(text)),
-			 "spore_error", more);
-}
-
-static void answer(struct spore_server *s, struct evhttp_request *req, err_t e,
+static void answer(struct http_front *f, struct evhttp_request *req, err_t e,
 		   const struct diag *d, json_t *body)
 {
 	owned_json reply = failed(e) ? fault_json(e, d) : json_incref(body);
 
-	reply_send(s, req, failed(e) ? 400 : reply != NULL ? 200 : 204, reply);
+	reply_send(f, req, failed(e) ? 400 : reply != NULL ? 200 : 204, reply);
 }
 
 /* The body as one string, or NULL when there is none. */
@@ -125,38 +108,37 @@ static const char *path_of(struct evhttp_request *req)
 	return path != NULL ? path : "/";
 }
 
-static void handle(struct evhttp_request *req, void *server)
+static void handle(struct evhttp_request *req, void *front)
 {
-	struct spore_server *s = server;
+	struct http_front *f = front;
 	struct diag d = DIAG_INIT;
 	owned_heap char *text = NULL;
 	owned_json body = NULL;
 	size_t len;
 	err_t e = body_take(req, &d, &text, &len);
 
-	s->current = req;
+	f->current = req;
 	if (!failed(e))
-		e = routes_dispatch(s, method_word(evhttp_request_get_command(req)), path_of(req),
-				    text, len, &d, &body);
-	s->current = NULL;
-	answer(s, req, e, &d, body);
-	if (s->ending)
-		server_ending(s);
+		e = f->handler(f->ctx, method_word(evhttp_request_get_command(req)), path_of(req),
+			       text, len, &d, &body);
+	f->current = NULL;
+	answer(f, req, e, &d, body);
+	f->after(f->ctx);
 }
 
 /* Interim replies (RFC 9110, 15.2) go out while the request is being handled, so past libevent, which
  * has nothing of its own to send at that moment. A client that does not ask gets none. */
-void http_progress(void *server, uint64_t done, uint64_t of)
+void http_progress(void *front, uint64_t done, uint64_t of)
 {
-	struct spore_server *s = server;
+	struct http_front *f = front;
 	struct evhttp_connection *c;
 	char line[128];
 	int fd, n;
 
-	if (s->current == NULL ||
-	    evhttp_find_header(evhttp_request_get_input_headers(s->current), "Spore-Progress") == NULL)
+	if (f->current == NULL ||
+	    evhttp_find_header(evhttp_request_get_input_headers(f->current), "Spore-Progress") == NULL)
 		return;
-	c = evhttp_request_get_connection(s->current);
+	c = evhttp_request_get_connection(f->current);
 	fd = c != NULL ? bufferevent_getfd(evhttp_connection_get_bufferevent(c)) : -1;
 	n = snprintf(line, sizeof line, "HTTP/1.1 102 Processing\r\n"
 		     "Spore-Progress: %" PRIu64 "/%" PRIu64 "\r\n\r\n", done, of);
@@ -190,7 +172,7 @@ static void refuse_surplus(evutil_socket_t fd, short what, void *arg)
 	free(x);
 }
 
-static void surplus_later(struct spore_server *s, struct bufferevent *bev)
+static void surplus_later(struct http_front *f, struct bufferevent *bev)
 {
 	static const struct timeval now = { 0, 0 };
 	struct surplus *x = malloc(sizeof *x);
@@ -199,7 +181,7 @@ static void surplus_later(struct spore_server *s, struct bufferevent *bev)
 		return;
 	x->bev = bev;
 	bufferevent_incref(bev);
-	if (event_base_once(s->base, -1, EV_TIMEOUT, refuse_surplus, x, &now) == 0)
+	if (event_base_once(f->base, -1, EV_TIMEOUT, refuse_surplus, x, &now) == 0)
 		return;
 	(void)bufferevent_decref(bev);
 	free(x);
@@ -217,84 +199,79 @@ static bool connection_is_gone(struct bufferevent *bev)
 	return on_read == NULL && on_write == NULL && on_event == NULL;
 }
 
-static void connections_sweep(struct spore_server *s, bool all)
+static void connections_sweep(struct http_front *f, bool all)
 {
 	size_t kept = 0;
 
-	for (size_t i = 0; i < s->n_connections; i++) {
-		if (all || connection_is_gone(s->connections[i]))
-			(void)bufferevent_decref(s->connections[i]);
+	for (size_t i = 0; i < f->n_connections; i++) {
+		if (all || connection_is_gone(f->connections[i]))
+			(void)bufferevent_decref(f->connections[i]);
 		else
-			s->connections[kept++] = s->connections[i];
+			f->connections[kept++] = f->connections[i];
 	}
-	s->n_connections = kept;
+	f->n_connections = kept;
 }
 
 /* One per connection, called when it comes in. */
-static struct bufferevent *connection_new(struct event_base *base, void *server)
+static struct bufferevent *connection_new(struct event_base *base, void *front)
 {
-	struct spore_server *s = server;
+	struct http_front *f = front;
 	struct bufferevent *bev = bufferevent_socket_new(base, -1, 0);
 
 	if (bev == NULL)
 		return NULL;
-	connections_sweep(s, false);
-	if (s->n_connections == HTTP_CONNECTIONS_MAX) {
-		surplus_later(s, bev);
+	connections_sweep(f, false);
+	if (f->n_connections == HTTP_CONNECTIONS_MAX) {
+		surplus_later(f, bev);
 	} else {
 		bufferevent_incref(bev);
-		s->connections[s->n_connections++] = bev;
+		f->connections[f->n_connections++] = bev;
 	}
 	return bev;
 }
 
-void http_close(struct spore_server *s)
+void http_close(struct http_front *f)
 {
-	if (s->http != NULL)
-		evhttp_free(s->http);
-	connections_sweep(s, true);
+	if (f->http != NULL)
+		evhttp_free(f->http);
+	connections_sweep(f, true);
 }
 
-err_t http_open(struct spore_server *s, struct diag *d)
+err_t http_open(struct http_front *f, struct event_base *base, struct diag *d)
 {
-	s->http = evhttp_new(s->base);
-	if (s->http == NULL)
+	f->base = base;
+	f->http = evhttp_new(base);
+	if (f->http == NULL)
 		return diag_fail(d, FAIL(ERR_NOMEM), "HTTP server: out of memory");
-	evhttp_set_max_body_size(s->http, HARD_BODY_MAX);
-	evhttp_set_max_headers_size(s->http, HEADERS_MAX);
-	evhttp_set_timeout(s->http, HTTP_IDLE_SECONDS);
-	evhttp_set_allowed_methods(s->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD |
+	evhttp_set_max_body_size(f->http, HARD_BODY_MAX);
+	evhttp_set_max_headers_size(f->http, HEADERS_MAX);
+	evhttp_set_timeout(f->http, HTTP_IDLE_SECONDS);
+	evhttp_set_allowed_methods(f->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD |
 				   EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS |
 				   EVHTTP_REQ_PATCH);
-	evhttp_set_bevcb(s->http, connection_new, s);
-	evhttp_set_gencb(s->http, handle, s);
+	evhttp_set_bevcb(f->http, connection_new, f);
+	evhttp_set_gencb(f->http, handle, f);
 	return OK;
 }
 
 /* No descriptor for it: the client keeps waiting, and so does the loop, which would be told of it
  * again at once and do nothing else. */
-static void accept_failed(struct evconnlistener *l, void *server)
+static void accept_failed(struct evconnlistener *l, void *front)
 {
 	(void)l;
-	(void)server;
+	(void)front;
 	(void)poll(NULL, 0, ACCEPT_AGAIN_MS);
 }
 
-err_t http_listen(struct spore_server *s, const struct door *door, struct diag *d)
+err_t http_listen(struct http_front *f, const struct door *door, struct diag *d)
 {
-	/* The listener closes its descriptor; the door keeps its own. */
-	int fd = fcntl(door->fd.raw, F_DUPFD_CLOEXEC, 0);
-	struct evconnlistener *l = fd < 0 ? NULL
-		: evconnlistener_new(s->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE |
-				     LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+	struct evconnlistener *l = evconnlistener_new(f->base, NULL, NULL, LEV_OPT_CLOSE_ON_EXEC, 0,
+						      door->fd.raw);
 
-	if (l == NULL) {
-		if (fd >= 0)
-			(void)close(fd);
-		return diag_sys(d, FAIL_SYS(errno), "%s: listen", door->path);
-	}
+	if (l == NULL)
+		return diag_fail(d, FAIL(ERR_NOMEM), "%s: listen", door->path);
 	evconnlistener_set_error_cb(l, accept_failed);
-	if (evhttp_bind_listener(s->http, l) == NULL) {
+	if (evhttp_bind_listener(f->http, l) == NULL) {
 		evconnlistener_free(l);
 		return diag_fail(d, FAIL(ERR_NOMEM), "%s: listen", door->path);
 	}

@@ -49,7 +49,7 @@ err_t route_snapshot_create(const struct call *c, struct diag *d, json_t **ret_b
 		return diag_fail(d, FAIL(ERR_CONFIG), "`snapshot_type` `Diff` is not supported, "
 				 "expected `Full`");
 	o.progress = http_progress;
-	o.ctx = s;
+	o.ctx = &s->http;
 	return call_result(c, spore_machine_snapshot(s->machine, path, &o, &s->fault),
 			   "Create snapshot error", d);
 }
@@ -73,7 +73,7 @@ err_t route_snapshot(const struct call *c, struct diag *d, json_t **ret_body)
 	o.flags = (disks ? SPORE_SNAPSHOT_DISKS : 0u) | (pause ? SPORE_SNAPSHOT_PAUSE : 0u) |
 		  (stop ? SPORE_SNAPSHOT_STOP : 0u);
 	o.progress = http_progress;
-	o.ctx = s;
+	o.ctx = &s->http;
 	o.ret_timings = &timings;
 	o.ret_warning = &warning;
 	TRY(call_result(c, spore_machine_snapshot(s->machine, path, &o, &s->fault), NULL, d));
@@ -130,7 +130,7 @@ static err_t load(const struct call *c, const char *path, struct spore_restore_o
 	if (o->name == NULL && s->claim.name[0] != '\0')
 		o->name = s->claim.name;
 	o->progress = http_progress;
-	o->ctx = s;
+	o->ctx = &s->http;
 	TRY(call_result(c, spore_machine_restore(s->machine, path, o, &s->fault), prefix, d));
 	info_write(s);
 	return OK;

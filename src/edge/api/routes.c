@@ -2,10 +2,9 @@
 /* The table of routes: Firecracker's paths, and under /spore/ what it has no place for. */
 #include "edge/api/routes.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
+#include "edge/api/route_path.h"
 #include "edge/lib/error.h"
 #include "edge/lib/json_read.h"
 
@@ -40,23 +39,8 @@ static const struct route {
 	{ "PUT", "/spore/restore", BEFORE, route_restore },
 };
 
-/* Does `path` (no slash at its end) match? *ret_id is its last segment where the route has one. */
-static bool path_matches(const char *route, const char *path, const char **ret_id)
-{
-	const char *brace = strstr(route, "{id}");
-	size_t fixed;
-
-	*ret_id = NULL;
-	if (brace == NULL)
-		return strcmp(route, path) == 0;
-	fixed = (size_t)(brace - route);
-	if (strncmp(route, path, fixed) != 0 || path[fixed] == '\0' || strchr(path + fixed, '/'))
-		return false;
-	*ret_id = path + fixed;
-	return true;
-}
-
-static const struct route *route_find(const char *method, const char *path, const char **ret_id)
+static const struct route *route_find(const char *method, const char *path,
+				      char ret_id[static PATH_ID_MAX])
 {
 	for (size_t i = 0; i < countof(routes); i++)
 		if (strcmp(routes[i].method, method) == 0 &&
@@ -75,51 +59,23 @@ static err_t phase_check(const struct route *r, struct spore_server *s, struct d
 			 "the microVM.", before ? "before" : "after");
 }
 
-static err_t body_check(const struct route *r, bool given, struct diag *d)
+err_t routes_dispatch(void *server, const char *method, const char *path, const char *text,
+		      size_t len, struct diag *d, json_t **ret_body)
 {
-	if (strcmp(r->method, "GET") == 0)
-		return given ? diag_fail(d, FAIL(ERR_JSON), "GET request cannot have a body.") : OK;
-	if (!given && (r->flags & BODY_MAY) == 0)
-		return diag_fail(d, FAIL(ERR_JSON), "Empty %s request.", r->method);
-	return OK;
-}
-
-static err_t body_read(const char *text, size_t len, struct diag *d, json_t **ret)
-{
-	err_t e = json_text_read(text, len, d, ret);
-
-	if (failed(e))
-		diag_prefix(d, "An error occurred when deserializing the json body of a request");
-	return e;
-}
-
-static void path_trim(const char *path, char *ret, size_t cap)
-{
-	size_t n;
-
-	(void)snprintf(ret, cap, "/%s", path + strspn(path, "/"));
-	n = strlen(ret);
-	while (n > 1 && ret[n - 1] == '/')
-		ret[--n] = '\0';
-}
-
-err_t routes_dispatch(struct spore_server *s, const char *method, const char *path,
-		      const char *text, size_t len, struct diag *d, json_t **ret_body)
-{
+	struct spore_server *s = server;
 	struct call c = { .server = s };
 	const struct route *r;
 	owned_json body = NULL;
-	char trimmed[512];
+	char trimmed[PATH_MAX_HERE], id[PATH_ID_MAX];
 
-	path_trim(path, trimmed, sizeof trimmed);
-	r = route_find(method, trimmed, &c.id);
+	path_trim(path, trimmed);
+	r = route_find(method, trimmed, id);
 	if (r == NULL)
 		return diag_fail(d, FAIL(ERR_USAGE), "Invalid request method and/or path: %s %s.",
 				 method, trimmed + 1);
-	TRY(body_check(r, text != NULL, d));
-	if (text != NULL)
-		TRY(body_read(text, len, d, &body));
+	TRY(body_read(method, (r->flags & BODY_MAY) != 0, text, len, d, &body));
 	TRY(phase_check(r, s, d));
+	c.id = id;
 	c.body = body;
 	return r->handler(&c, d, ret_body);
 }

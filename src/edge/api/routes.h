@@ -13,9 +13,8 @@ struct call {
 /* On success *ret_body may be set: 200 with that JSON; else 204. */
 typedef err_t route_handler(const struct call *c, struct diag *d, json_t **ret_body);
 
-/* Finds the route and calls it. `text` is the body, `len` bytes; NULL when there was none. The
- * sentence in *d is what the client is told. */
-must_check err_t routes_dispatch(struct spore_server *s, const char *method, const char *path,
+/* Finds the route and calls it: an http_handler, of a struct spore_server. */
+must_check err_t routes_dispatch(void *server, const char *method, const char *path,
 				 const char *text, size_t len, struct diag *d, json_t **ret_body);
 
 route_handler route_instance, route_version, route_config, route_machine_config, route_status;

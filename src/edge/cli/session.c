@@ -236,6 +236,8 @@ static int ended(struct session *s)
 	if (state == SPORE_NOT_STARTED)
 		return STATUS_STOPPED;
 	tell(s, o, &why);
+	if (s->server != NULL && spore_server_frozen(s->server))
+		say_error(s->o.command, "%s: was frozen into a zygote", session_name(s));
 	return status_of_outcome(o);
 }
 

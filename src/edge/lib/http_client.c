@@ -10,10 +10,10 @@
 #include <string.h>
 
 #include "base/heap.h"
-#include "edge/lib/error.h"
+#include "edge/lib/fault.h"
 #include "edge/lib/json_read.h"
 
-enum { REPLY_MAX = 1 << 20, CONNECT_MS = 5000 };
+enum { REPLY_MAX = 1 << 23, CONNECT_MS = 5000 };
 
 /* Written once, before anybody reads it. */
 static struct curl_calls {
@@ -165,53 +165,22 @@ static void transfer_setup(struct http_client *c, struct reply *r, const char *b
 	(void)curl.setopt(c->easy, CURLOPT_HEADERDATA, r);
 }
 
-/* Where in a file the fault was: the diagnosis borrows the words until it is copied, in this call
- * and on this thread. */
-static const char *keep_word(const json_t *v, char *at, size_t cap)
-{
-	if (!json_is_string(v))
-		return NULL;
-	(void)snprintf(at, cap, "%s", json_string_value(v));
-	return at;
-}
-
-static err_t fault_read(const json_t *body, long code, struct diag *d)
-{
-	static _Thread_local char section[32], field[64];
-	const char *text = json_string_value(json_object_get(body, "fault_message"));
-	const json_t *more = json_object_get(body, "spore_error");
-	struct spore_error err = { .offset = SPORE_NO_OFFSET };
-	err_t e;
-
-	if (text == NULL || !json_is_object(more))
-		return diag_fail(d, FAIL(ERR_REMOTE), "the monitor answered with HTTP status %ld",
-				 code);
-	err.sys = (int32_t)json_integer_value(json_object_get(more, "sys"));
-	(void)snprintf(err.text, sizeof err.text, "%s", text);
-	e = error_take((int)json_integer_value(json_object_get(more, "code")), &err, d);
-	if (!failed(e))
-		return diag_fail(d, FAIL(ERR_REMOTE), "%s", text);
-	if (d != NULL) {
-		d->section = keep_word(json_object_get(more, "section"), section, sizeof section);
-		d->field = keep_word(json_object_get(more, "field"), field, sizeof field);
-		if (json_is_integer(json_object_get(more, "offset")))
-			diag_offset(d, (uint64_t)json_integer_value(json_object_get(more, "offset")));
-	}
-	return e;
-}
-
 static err_t reply_read(struct http_client *c, const struct reply *r, struct diag *d,
 			json_t **ret_body)
 {
 	owned_json body = NULL;
+	char otherwise[64];
 	long code = 0;
 
 	(void)curl.getinfo(c->easy, CURLINFO_RESPONSE_CODE, &code);
 	if (r->len != 0 && failed(json_text_read(r->text, r->len, NULL, &body)))
 		return diag_fail(d, FAIL(ERR_REMOTE), "the monitor answered with something that is "
 				 "not JSON (HTTP status %ld)", code);
-	if (code != 200 && code != 204)
-		return fault_read(body, code, d);
+	if (code != 200 && code != 204) {
+		(void)snprintf(otherwise, sizeof otherwise,
+			       "the monitor answered with HTTP status %ld", code);
+		return fault_read(body, otherwise, d);
+	}
 	*ret_body = take_ptr(body);
 	return OK;
 }

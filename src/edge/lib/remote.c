@@ -7,17 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/heap.h"
 #include "edge/lib/config_doc.h"
 #include "edge/lib/error.h"
+#include "edge/lib/handoff.h"
 #include "edge/lib/http_client.h"
 #include "edge/lib/machine.h"
 #include "edge/lib/remote.h"
 #include "edge/lib/run_dir.h"
+#include "edge/lib/unix_socket.h"
 
 struct remote {
 	struct spore_machine base; /* first */
@@ -191,36 +192,6 @@ static err_t remote_snapshot(spore_machine *m, const char *path,
 	return OK;
 }
 
-static bool address_of(const char *path, struct sockaddr_un *ret)
-{
-	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	if (strlen(path) >= sizeof ret->sun_path)
-		return false;
-	memcpy(ret->sun_path, path, strlen(path) + 1);
-	return true;
-}
-
-static err_t socket_connect(const char *path, struct diag *d, fd_t *ret_fd)
-{
-	const struct timeval patience = { 5, 0 };
-	owned_fd fd = { socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) };
-	struct sockaddr_un a;
-
-	if (!address_of(path, &a))
-		return diag_fail(d, FAIL(ERR_USAGE), "%s: socket path has %zu bytes, expected at "
-				 "most %zu", path, strlen(path), sizeof a.sun_path - 1);
-	if (fd.raw < 0)
-		return diag_sys(d, FAIL_SYS(errno), "%s: socket", path);
-	/* A monitor that accepts nobody, with a queue that is full (unix(7)). */
-	(void)setsockopt(fd.raw, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-	if (connect(fd.raw, (const struct sockaddr *)&a, sizeof a) < 0)
-		return errno == ENOENT || errno == ECONNREFUSED || errno == ENOTSOCK
-		       ? diag_fail(d, FAIL(ERR_NOT_FOUND), "%s: nobody listens there", path)
-		       : diag_sys(d, FAIL_SYS(errno), "%s", path);
-	*ret_fd = fd_take(&fd);
-	return OK;
-}
-
 /* Its monitor has left. */
 static bool is_gone(const struct remote *r)
 {
@@ -228,7 +199,7 @@ static bool is_gone(const struct remote *r)
 
 	if (fd_is_open(r->place.folder))
 		return run_place_is_dead(&r->place);
-	return failed(socket_connect(r->socket, NULL, &fd));
+	return failed(socket_connect(r->socket, SOCK_STREAM, NULL, &fd));
 }
 
 static int64_t now_ms(void)
@@ -399,19 +370,26 @@ static err_t greeting_read(int fd, struct diag *d)
 	return diag_fail(d, FAIL(ERR_LOCKED), "console: %s", line);
 }
 
-static err_t remote_attach(spore_machine *m, int *ret_fd, struct diag *d)
+/* A socket of the machine's beside this one. */
+static err_t socket_beside(const struct remote *r, const char *file, int type, const char *what,
+			   struct diag *d, fd_t *ret_fd)
 {
-	struct remote *r = remote_of(m);
 	const char *slash = strrchr(r->socket, '/');
 	owned_heap char *path = NULL;
-	owned_fd fd = FD_NONE;
 
 	if (slash == NULL || strcmp(slash, "/api.sock") != 0)
-		return diag_fail(d, FAIL(ERR_STATE), "console: %s: the machine has no name, and with "
-				 "it no console socket", r->socket);
-	if (asprintf(&path, "%.*s/console.sock", (int)(slash - r->socket), r->socket) < 0)
-		return diag_fail(d, FAIL(ERR_NOMEM), "console: out of memory");
-	TRY(socket_connect(path, d, &fd));
+		return diag_fail(d, FAIL(ERR_STATE), "%s: %s: the machine has no name, and with it no "
+				 "%s", what, r->socket, file);
+	if (asprintf(&path, "%.*s/%s", (int)(slash - r->socket), r->socket, file) < 0)
+		return diag_fail(d, FAIL(ERR_NOMEM), "%s: out of memory", what);
+	return socket_connect(path, type, d, ret_fd);
+}
+
+static err_t remote_attach(spore_machine *m, int *ret_fd, struct diag *d)
+{
+	owned_fd fd = FD_NONE;
+
+	TRY(socket_beside(remote_of(m), "console.sock", SOCK_STREAM, "console", d, &fd));
 	TRY(greeting_read(fd.raw, d));
 	*ret_fd = fd_take(&fd).raw;
 	return OK;
@@ -437,11 +415,14 @@ static void remote_free(spore_machine *m)
 static err_t remote_freeze(spore_machine *m, const struct spore_freeze_options *o,
 			   struct zygote **ret_zygote, struct diag *d)
 {
-	(void)m;
-	(void)o;
-	(void)ret_zygote;
-	return diag_fail(d, FAIL(ERR_STATE), "freeze: only a machine in this process can become a "
-			 "zygote here");
+	struct remote *r = remote_of(m);
+	owned_fd fd = FD_NONE;
+
+	TRY(socket_beside(r, "handoff.sock", SOCK_SEQPACKET, "freeze", d, &fd));
+	TRY(handoff_receive(fd.raw, o, d, ret_zygote));
+	/* The name is free again; a monitor that takes long to leave changes nothing. */
+	(void)wait_gone(r, 30000);
+	return OK;
 }
 
 static err_t remote_branch(spore_machine *m, struct zygote **ret_zygote, uint64_t *ret_pause_ns,
@@ -494,7 +475,7 @@ static err_t remote_open(const char *name, struct diag *d, spore_machine **ret)
 	(void)pthread_mutex_init(&r->lock, NULL);
 	e = place_find(r, name, d);
 	if (!failed(e))
-		e = socket_connect(r->socket, d, &probe);
+		e = socket_connect(r->socket, SOCK_STREAM, d, &probe);
 	if (!failed(e))
 		e = http_client_open(r->socket, d, &r->http);
 	if (failed(e))

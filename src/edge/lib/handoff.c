@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "edge/lib/handoff.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "base/heap.h"
+#include "edge/lib/error.h"
+#include "edge/lib/fault.h"
+#include "edge/lib/json_read.h"
+#include "edge/lib/zygote.h"
+#include "life/parcel.h"
+#include "life/worker_link.h"
+
+enum { ANSWER_SECONDS = 120 }; /* a machine that was restored has all of its RAM copied */
+
+static err_t peer_check(int socket, struct diag *d)
+{
+	struct ucred who = { .uid = 0 };
+	socklen_t len = sizeof who;
+
+	if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
+		return diag_sys(d, FAIL_SYS(errno), "freeze: SO_PEERCRED");
+	if (who.uid != geteuid())
+		return diag_fail(d, FAIL(ERR_STATE), "freeze: the other end belongs to user %" PRIu32
+				 ", expected %" PRIu32, (uint32_t)who.uid, (uint32_t)geteuid());
+	return OK;
+}
+
+/* Takes the document. */
+static err_t packet_send(int socket, json_t *doc, const struct zygote_files *files, struct diag *d)
+{
+	owned_json owned = doc;
+	owned_heap char *text = owned != NULL ? json_dumps(owned, JSON_COMPACT) : NULL;
+
+	if (text == NULL)
+		return diag_fail(d, FAIL(ERR_NOMEM), "freeze: out of memory");
+	return link_send(socket, text, strlen(text), files != NULL ? files->fd : NULL,
+			 files != NULL ? files->n : 0, d);
+}
+
+/* ---- the machine's end ---- */
+
+static err_t request_read(int socket, struct diag *d, struct spore_freeze_options *ret)
+{
+	struct link_in in = { .n = 0 };
+	owned_json doc = NULL;
+	bool pause = false;
+	const struct json_field fields[] = { JSON_FIELD("pause", BOOL, JSON_REQUIRED, &pause) };
+
+	TRY(link_receive(socket, d, &in));
+	link_drop(&in); /* nobody asked for any */
+	if (in.len == 0)
+		return diag_fail(d, FAIL(ERR_REMOTE), "freeze: the other end has left");
+	TRY(json_text_read((const char *)in.bytes, in.len, d, &doc));
+	TRY(json_object_read(doc, fields, countof(fields), d));
+	ret->flags = pause ? SPORE_FREEZE_PAUSE : 0u;
+	return OK;
+}
+
+static err_t freeze(int socket, spore_machine *m, struct diag *d, spore_zygote **ret)
+{
+	struct spore_freeze_options o = SPORE_FREEZE_OPTIONS_INIT;
+	struct spore_error err;
+	int status;
+
+	TRY(peer_check(socket, d));
+	TRY(request_read(socket, d, &o));
+	status = spore_machine_freeze(m, &o, ret, &err);
+	return status == SPORE_OK ? OK : error_take(status, &err, d);
+}
+
+static err_t zygote_send(int socket, spore_zygote *z, struct diag *d)
+{
+	struct zygote_files files;
+
+	TRY(zygote_pack(z->zygote, d, &files));
+	return packet_send(socket, json_object(), &files, d);
+}
+
+err_t handoff_give(int socket, spore_machine *m, struct diag *d, bool *ret_frozen)
+{
+	spore_zygote *z = NULL;
+	struct diag why = DIAG_INIT;
+	err_t e = freeze(socket, m, &why, &z);
+
+	*ret_frozen = false;
+	if (failed(e))
+		return packet_send(socket, fault_json(e, &why), NULL, d);
+	e = zygote_send(socket, z, d);
+	spore_zygote_free(z);
+	TRY(e);
+	*ret_frozen = true;
+	return OK;
+}
+
+/* ---- the other end ---- */
+
+static err_t answer_read(struct link_in *in, struct diag *d, struct zygote **ret_zygote)
+{
+	owned_json doc = NULL;
+
+	TRY(json_text_read((const char *)in->bytes, in->len, d, &doc));
+	if (in->n == 0)
+		return fault_read(doc, "freeze: the monitor answered with neither a zygote nor a fault",
+				  d);
+	TRY(json_object_read(doc, NULL, 0, d));
+	return zygote_unpack(in->fd, in->n, d, ret_zygote);
+}
+
+static err_t answer_take(int socket, struct diag *d, struct zygote **ret_zygote)
+{
+	const struct timeval patience = { ANSWER_SECONDS, 0 };
+	struct link_in in = { .n = 0 };
+	struct diag why = DIAG_INIT;
+	err_t e;
+
+	(void)setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	e = link_receive(socket, &why, &in);
+	if (failed(e) || in.len == 0) {
+		link_drop(&in);
+		return diag_fail(d, FAIL(ERR_REMOTE), "freeze: the machine's monitor %s",
+				 failed(e) && e.sys == EAGAIN ? "does not answer" : "has left");
+	}
+	e = answer_read(&in, d, ret_zygote);
+	link_drop(&in);
+	return e;
+}
+
+err_t handoff_receive(int socket, const struct spore_freeze_options *o, struct diag *d,
+		      struct zygote **ret_zygote)
+{
+	bool pause = (o->flags & SPORE_FREEZE_PAUSE) != 0;
+
+	TRY(peer_check(socket, d));
+	TRY(packet_send(socket, json_pack("{s:b}", "pause", pause), NULL, d));
+	return answer_take(socket, d, ret_zygote);
+}

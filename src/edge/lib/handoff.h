@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A machine becomes a zygote in another process of the same user: handoff.sock, a SOCK_SEQPACKET socket
+ * beside a machine's control socket. One packet of JSON each way; what is answered with has the zygote's
+ * files beside it (life/parcel.h), or is a fault. Neither end believes the other: who it is is asked of
+ * the kernel, and what is received is judged as a zygote from a worker is. */
+#pragma once
+
+#include <spore.h>
+
+#include "base/diag.h"
+
+struct zygote;
+
+/* The machine's end, with a request to be read: does what it says and answers. *ret_frozen: the machine
+ * is gone, and somebody has the zygote. OK with false: the caller has been told why not. */
+must_check err_t handoff_give(int socket, spore_machine *m, struct diag *d, bool *ret_frozen);
+must_check err_t handoff_receive(int socket, const struct spore_freeze_options *o, struct diag *d,
+				 struct zygote **ret_zygote);
