@@ -745,6 +745,54 @@ SPORE_API SPORE_CHECK int spore_doctor(char **ret_json, struct spore_error *err)
 /* Has the served machine become a zygote in another process? It has ended then. */
 SPORE_API int spore_server_frozen(const spore_server *s);
 
+/* ---- the supervisor ------------------------------------------------------------------------- */
+
+/* Would these be refused as children of `z`, together or one by one? SPORE_ERR_USAGE names what a
+ * child cannot have, or both that would collide (as for spore_spawn_many_unjailed). Nothing is
+ * spawned. Any thread. */
+SPORE_API SPORE_CHECK int spore_spawn_check(spore_zygote *z,
+					    const struct spore_identity *const *identities, size_t n,
+					    struct spore_error *err);
+
+/* Owns zygotes, their pools and their children for others, who reach it in the runtime directory. Each
+ * child has a folder there like any machine, so all that is done to machines by name is done to
+ * children too. A supervisor belongs to one thread. */
+typedef struct spore_supervisor spore_supervisor;
+
+struct spore_supervisor_options {
+	size_t size;
+	uint32_t flags; /* none yet */
+	uint32_t reserved_int;
+	const struct spore_jail *jail; /* of every child; NULL: all walls. SPORE_JAIL_OUTLIVES is refused */
+	/* A child has ended; may be NULL. On the thread that runs it. */
+	void (*ended)(void *ctx, const char *name, enum spore_outcome outcome,
+		      const struct spore_error *why);
+	void *ctx;
+	uint64_t reserved[8];
+};
+#define SPORE_SUPERVISOR_OPTIONS_INIT { sizeof(struct spore_supervisor_options), 0, 0, 0, 0, 0, {0} }
+
+/* Claims the place in the runtime directory: SPORE_ERR_EXISTS when a living supervisor has it.
+ * `options` may be NULL; what it points to must outlive the supervisor. */
+SPORE_API SPORE_CHECK int spore_supervisor_open(const struct spore_supervisor_options *options,
+						spore_supervisor **ret_supervisor,
+						struct spore_error *err);
+/* Serves until spore_supervisor_quit. `watches` are borrowed while it runs. */
+SPORE_API SPORE_CHECK int spore_supervisor_run(spore_supervisor *s,
+					       const struct spore_watch *watches, size_t n_watches,
+					       struct spore_error *err);
+/* From a watch's `ready`. */
+SPORE_API void spore_supervisor_quit(spore_supervisor *s);
+/* Ends all children and gives the place back. Accepts NULL. */
+SPORE_API void spore_supervisor_close(spore_supervisor *s);
+
+/* One request to this user's supervisor; spore-api(7) has them. `json` may be NULL, and so may
+ * `progress`. *ret_json is to be freed with spore_free, and NULL when the answer is empty.
+ * SPORE_ERR_NOT_FOUND when there is no supervisor. Any thread. */
+SPORE_API SPORE_CHECK int spore_supervisor_ask(const char *method, const char *path,
+					       const char *json, spore_progress *progress, void *ctx,
+					       char **ret_json, struct spore_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -136,11 +136,16 @@ static long owner_pid(int root, const char *name)
 	return strtol(text, NULL, 10);
 }
 
+static const char serve_folder[] = ".serve"; /* no machine can have that name */
+
 static err_t claim_folder(const struct run_claim *c, struct diag *d)
 {
 	if (!folder_lives(c->root.raw, c->name))
 		return mkdirat(c->root.raw, c->name, 0700) == 0
 		       ? OK : diag_sys(d, FAIL_SYS(errno), "runtime directory: %s", c->path);
+	if (strcmp(c->name, serve_folder) == 0)
+		return diag_fail(d, FAIL(ERR_EXISTS), "a supervisor is there already (process %ld)",
+				 owner_pid(c->root.raw, c->name));
 	return diag_fail(d, FAIL(ERR_EXISTS), "%s: a machine of that name is there already (process "
 			 "%ld), expected another name", c->name,
 			 owner_pid(c->root.raw, c->name));
@@ -177,14 +182,12 @@ static void claim_close(struct run_claim *c)
 	fd_drop(&c->root);
 }
 
-err_t run_claim_take(const char *name, struct diag *d, struct run_claim *ret)
+static err_t claim_take(const char *name, struct diag *d, struct run_claim *ret)
 {
 	__attribute__((cleanup(run_claim_drop))) struct run_claim c = RUN_CLAIM_NONE;
 	char root[RUN_PATH_MAX];
 	owned_fd lock = FD_NONE;
 
-	if (name != NULL)
-		TRY(run_name_check(name, d));
 	TRY(root_open(d, root, sizeof root, &c.root));
 	TRY(root_lock(c.root.raw, d, &lock));
 	if (name != NULL)
@@ -198,6 +201,18 @@ err_t run_claim_take(const char *name, struct diag *d, struct run_claim *ret)
 	*ret = c;
 	c = RUN_CLAIM_NONE;
 	return OK;
+}
+
+err_t run_claim_take(const char *name, struct diag *d, struct run_claim *ret)
+{
+	if (name != NULL)
+		TRY(run_name_check(name, d));
+	return claim_take(name, d, ret);
+}
+
+err_t run_claim_take_serve(struct diag *d, struct run_claim *ret)
+{
+	return claim_take(serve_folder, d, ret);
 }
 
 err_t run_claim_write(const struct run_claim *c, const char *file, const char *text, struct diag *d)
@@ -224,17 +239,16 @@ void run_claim_drop(struct run_claim *c)
 	claim_close(c);
 }
 
-err_t run_find(const char *name, struct diag *d, struct run_place *ret)
+static err_t find(const char *name, const char *lack, struct diag *d, struct run_place *ret)
 {
 	owned_fd root = FD_NONE, lock = FD_NONE;
 	char path[RUN_PATH_MAX];
 	fd_t folder;
 
-	TRY(run_name_check(name, d));
 	TRY(root_open(d, path, sizeof path, &root));
 	TRY(root_lock(root.raw, d, &lock));
 	if (!folder_lives(root.raw, name))
-		return diag_fail(d, FAIL(ERR_NOT_FOUND), "%s: no such machine", name);
+		return diag_fail(d, FAIL(ERR_NOT_FOUND), "%s", lack);
 	folder.raw = folder_open(root.raw, name);
 	if (folder.raw < 0)
 		return diag_sys(d, FAIL_SYS(errno), "runtime directory: %s/%s", path, name);
@@ -242,6 +256,20 @@ err_t run_find(const char *name, struct diag *d, struct run_place *ret)
 	(void)snprintf(ret->path, sizeof ret->path, "%.*s/%s", RUN_PATH_MAX - RUN_NAME_MAX - 2, path,
 		       name);
 	return OK;
+}
+
+err_t run_find(const char *name, struct diag *d, struct run_place *ret)
+{
+	char lack[RUN_NAME_MAX + 32];
+
+	TRY(run_name_check(name, d));
+	(void)snprintf(lack, sizeof lack, "%s: no such machine", name);
+	return find(name, lack, d, ret);
+}
+
+err_t run_find_serve(struct diag *d, struct run_place *ret)
+{
+	return find(serve_folder, "there is no supervisor: start one with `spore serve`", d, ret);
 }
 
 bool run_place_is_dead(const struct run_place *p)

@@ -8,6 +8,8 @@
  *       NAME/info.json    what the machine is
  *       NAME/api.sock     its control socket
  *       NAME/console.sock its console
+ *       NAME/handoff.sock where it becomes a zygote of another process
+ *       .serve            the supervisor's folder, in which the same things mean the same
  *
  * A folder whose lock is free was left by an owner that was killed; every call here clears such
  * folders when it meets them. A lock that is tied to a file description cannot outlive its
@@ -42,6 +44,8 @@ must_check err_t run_name_check(const char *name, struct diag *d);
 /* Makes the folder and holds it; name NULL: a short readable one is made up. ERR_EXISTS when a
  * living machine has it. */
 must_check err_t run_claim_take(const char *name, struct diag *d, struct run_claim *ret);
+/* The same for the supervisor's folder. */
+must_check err_t run_claim_take_serve(struct diag *d, struct run_claim *ret);
 /* Writes NAME/FILE whole: a reader sees the old text or the new one. */
 must_check err_t run_claim_write(const struct run_claim *c, const char *file, const char *text,
 				 struct diag *d);
@@ -50,6 +54,8 @@ void run_claim_drop(struct run_claim *c);
 
 /* ERR_NOT_FOUND when no living machine has the name. */
 must_check err_t run_find(const char *name, struct diag *d, struct run_place *ret);
+/* ERR_NOT_FOUND when there is no supervisor. */
+must_check err_t run_find_serve(struct diag *d, struct run_place *ret);
 /* The owner has let go. */
 bool run_place_is_dead(const struct run_place *p);
 void run_place_drop(struct run_place *p);

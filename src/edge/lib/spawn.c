@@ -143,6 +143,30 @@ static err_t siblings_judge(const struct spore_child *children, size_t n, struct
 	return identities_compare(all, n, d);
 }
 
+static err_t check(spore_zygote *z, const struct spore_identity *const *given, size_t n,
+		   struct diag *d)
+{
+	owned_heap struct spore_identity *all = calloc(n + 1, sizeof *all);
+	struct identity_given judged;
+
+	if (all == NULL)
+		return diag_fail(d, FAIL(ERR_NOMEM), "%zu children: out of memory", n);
+	for (size_t i = 0; i < n; i++) {
+		all[i] = (struct spore_identity)SPORE_IDENTITY_INIT;
+		TRY(identity_take(given[i], &all[i], d));
+		TRY(identity_for(&all[i], zygote_image(z->zygote), &judged, d));
+	}
+	return identities_compare(all, n, d);
+}
+
+int spore_spawn_check(spore_zygote *z, const struct spore_identity *const *identities, size_t n,
+		      struct spore_error *err)
+{
+	struct diag d = DIAG_INIT;
+
+	return error_give(check(z, identities, n, &d), &d, err);
+}
+
 static err_t spawn_child(spore_zygote *z, const struct spore_spawn_options *options,
 			 struct spore_child *child, struct diag *d)
 {

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The supervisor, inside. One thread and one loop, in which its own socket and those of all its children
+ * are served. A child is a struct spore_server of its own in that loop, with a folder in the runtime
+ * directory (docs/design/0015-a-child-has-a-folder.md), so all that is said to machines by name reaches
+ * it. Everything is seen through spore.h alone. */
+#pragma once
+
+#include <spore.h>
+
+#include "edge/api/server.h"
+
+enum {
+	ZYGOTES_MOST = 1024,
+	SPAWN_MOST = 4096,  /* by one request */
+	ENDS_KEPT = 64,     /* ends of children that are remembered */
+};
+
+/* Counted: by the table, until somebody removes it, and by each of its children, whose workers go when
+ * the pool that they were started by does. */
+struct kept_zygote {
+	size_t uses;
+	char name[RUN_NAME_MAX + 1];
+	char *file;            /* it was read from; NULL: it was a machine, */
+	char machine[RUN_NAME_MAX + 1]; /* of this name */
+	struct { dev_t dev; ino_t ino; off_t size; struct timespec written; } stamp; /* the file's */
+	spore_zygote *zygote;  /* NULL: removed */
+	spore_pool *pool;      /* made with the first child */
+	char *id;
+};
+
+struct kept_child {
+	struct spore_supervisor *supervisor;
+	spore_machine *machine;
+	struct spore_server *server;
+	struct kept_zygote *zygote; /* one use */
+};
+
+struct end_note {
+	char name[RUN_NAME_MAX + 1], zygote[RUN_NAME_MAX + 1];
+	enum spore_outcome outcome;
+	char why[512];
+};
+
+struct spore_supervisor {
+	struct spore_supervisor_options options;
+	struct event_base *base;
+	struct http_front http;
+	struct run_claim claim;
+	struct door door;
+	int64_t started;
+	struct kept_zygote **zygotes;
+	size_t n_zygotes;
+	struct kept_child **children;
+	size_t n_children, room_children;
+	struct end_note ends[ENDS_KEPT];
+	uint64_t n_ends;
+	struct spore_error fault; /* of the call that the current request led to */
+};
+
+/* A request to the supervisor. */
+struct errand {
+	struct spore_supervisor *s;
+	const char *id;     /* of the path, or "" */
+	const json_t *body; /* an object, or NULL */
+};
+typedef err_t errand_handler(const struct errand *c, struct diag *d, json_t **ret_body);
+
+must_check err_t supervisor_dispatch(void *supervisor, const char *method, const char *path,
+				     const char *text, size_t len, struct diag *d,
+				     json_t **ret_body);
+errand_handler errand_status, errand_machines, errand_zygotes, errand_zygote_put;
+errand_handler errand_zygote_delete, errand_zygote_save, errand_spawn, errand_pools;
+errand_handler errand_pool_put;
+/* What a public call said, with &supervisor->fault as its last argument. */
+must_check err_t errand_result(const struct errand *c, int status, struct diag *d);
+
+/* supervisor_zygote.c */
+must_check err_t zygote_find(struct spore_supervisor *s, const char *name, struct diag *d,
+			     struct kept_zygote **ret);
+/* Of a file; the one that was read from it before, if it has not changed since. */
+must_check err_t zygote_of_file(struct spore_supervisor *s, const char *path, struct diag *d,
+				struct kept_zygote **ret);
+void kept_zygote_drop(struct kept_zygote *z); /* one use; accepts NULL */
+/* supervisor_pool.c */
+must_check err_t zygote_pool(struct spore_supervisor *s, struct kept_zygote *z, struct diag *d);
+json_t *pool_json(const struct kept_zygote *z);
+
+/* supervisor_child.c */
+struct child_order {
+	struct kept_zygote *zygote;
+	const struct spore_identity *identity; /* with a name */
+	bool paused;
+};
+must_check err_t child_new(struct spore_supervisor *s, const struct child_order *o, struct diag *d,
+			   struct kept_child **ret, uint64_t *ret_ns);
+/* NULL: none of ours. */
+struct kept_child *child_find(struct spore_supervisor *s, const char *name);
+/* Its end is noted and told, its name is free. */
+void child_leave(struct kept_child *c);
+/* All of them, without a word. */
+void children_end(struct spore_supervisor *s);
+
+/* supervisor_litter.c: what a request for many children says about each. */
+struct litter {
+	size_t n;
+	struct sibling *at;                   /* owned */
+	const struct spore_identity **all;    /* owned; each is a sibling's */
+	json_t *texts;                        /* owned: what was made of patterns */
+};
+struct litter_order {
+	const char *pattern;    /* of names */
+	size_t n;
+	const json_t *identity; /* NULL: none */
+};
+must_check err_t litter_read(const struct litter_order *o, struct diag *d, struct litter *ret);
+void litter_drop(struct litter *l);
