@@ -18,8 +18,8 @@ _spore_machines()
 	done
 }
 
-_spore_commands='run ps pause resume stop console snapshot restore inspect verify monitor doctor help
-	version'
+_spore_commands='run ps pause resume stop console snapshot restore inspect verify serve freeze spawn
+	zygotes tree pool monitor doctor help version'
 
 _spore_options()
 {
@@ -27,7 +27,7 @@ _spore_options()
 	run)
 		echo --kernel --initrd --cmdline --boot --cpus --memory --disk --name --detach \
 			--api-sock --config --help ;;
-	ps | doctor | inspect)
+	ps | doctor | inspect | tree)
 		echo --json --help ;;
 	pause | resume | stop | console | verify | help | version)
 		echo --help ;;
@@ -35,6 +35,17 @@ _spore_options()
 		echo --output --disks --stop --timings --json --help ;;
 	restore)
 		echo --name --detach --disk --verify --timings --json --api-sock --help ;;
+	serve)
+		echo --without --detach --help ;;
+	freeze)
+		echo --as --help ;;
+	spawn)
+		echo --count --name --disk --mac --clock --hostname --seed --paused --timings --json \
+			--help ;;
+	zygotes)
+		echo --rm --save --output --disks --open --as --json --help ;;
+	pool)
+		echo --set --armed --json --help ;;
 	monitor)
 		echo --api-sock --name --help ;;
 	esac
@@ -51,13 +62,20 @@ _spore()
 		return
 	fi
 	case $before in
-	--kernel | --initrd | --disk | --config | --api-sock | --output | -o)
+	--kernel | --initrd | --disk | --config | --api-sock | --output | -o | --open)
 		compopt -o default 2>/dev/null
 		return ;;
 	--boot)
 		mapfile -t COMPREPLY < <(compgen -W 'auto pvh linux64 bzimage' -- "$word")
 		return ;;
-	--cmdline | --cpus | --memory | --name)
+	--clock)
+		mapfile -t COMPREPLY < <(compgen -W 'frozen stepped' -- "$word")
+		return ;;
+	--without)
+		mapfile -t COMPREPLY < <(compgen -W 'userns pidns mountns netns ipcns utsns landlock seccomp' \
+			-- "$word")
+		return ;;
+	--cmdline | --cpus | --memory | --name | --as | --count | --mac | --hostname | --seed | -n)
 		return ;;
 	esac
 	if [[ $word == -* ]]; then
@@ -65,9 +83,9 @@ _spore()
 		return
 	fi
 	case $command in
-	pause | resume | stop | console | snapshot)
+	pause | resume | stop | console | snapshot | freeze)
 		mapfile -t COMPREPLY < <(compgen -W "$(_spore_machines)" -- "$word") ;;
-	restore | inspect | verify)
+	restore | inspect | verify | spawn)
 		compopt -o default 2>/dev/null ;;
 	help)
 		mapfile -t COMPREPLY < <(compgen -W "$_spore_commands" -- "$word") ;;
