@@ -213,12 +213,8 @@ static void all_differ(struct storm *s)
 static void pool_make(struct storm *s)
 {
 	struct spore_pool_options o = SPORE_POOL_OPTIONS_INIT;
-	struct spore_jail jail = SPORE_JAIL_INIT;
 	struct spore_error e;
 
-	/* Else those that were started for a spawn would end with its thread. */
-	jail.flags = SPORE_JAIL_OUTLIVES;
-	o.jail = &jail;
 	o.shells = s->pooled ? s->count : 0;
 	must(spore_pool_new(s->zygote, &o, &s->pool, &e), &e);
 	must(spore_pool_settle(s->pool, -1, NULL, &e), &e);

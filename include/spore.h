@@ -499,19 +499,16 @@ struct spore_identity {
 };
 #define SPORE_IDENTITY_INIT { sizeof(struct spore_identity), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0} }
 
-/* How a child is confined (SECURITY.md says by what). Each wall can be left out by its word, and is by
+/* How a child is confined (SECURITY.md says by what); it ends with the process that spawned it. Each wall can be left out by its word, and is by
  * nothing else: a host that lacks one is refused, naming it. */
 struct spore_jail {
 	size_t size;
-	uint32_t flags;
+	uint32_t flags;          /* none yet */
 	int32_t cgroup;          /* a folder of a cgroup file system for it to be in, or -1; borrowed */
 	const char *const *without; /* words: userns, pidns, mountns, netns, ipcns, utsns, landlock,
 				     * seccomp; NULL-terminated; NULL: nothing is left out */
 	const char *worker;      /* the worker program; NULL: $SPORE_WORKER, else the installed one */
 	uint64_t reserved[8];
-};
-enum {
-	SPORE_JAIL_OUTLIVES = 1 /* it goes on when the thread that spawned it ends; else it is killed */
 };
 #define SPORE_JAIL_INIT { sizeof(struct spore_jail), 0, -1, 0, 0, {0} }
 
@@ -763,7 +760,7 @@ struct spore_supervisor_options {
 	size_t size;
 	uint32_t flags; /* none yet */
 	uint32_t reserved_int;
-	const struct spore_jail *jail; /* of every child; NULL: all walls. SPORE_JAIL_OUTLIVES is refused */
+	const struct spore_jail *jail; /* of every child; NULL: all walls. */
 	/* A child has ended; may be NULL. On the thread that runs it. */
 	void (*ended)(void *ctx, const char *name, enum spore_outcome outcome,
 		      const struct spore_error *why);

@@ -117,7 +117,6 @@ static err_t kit_fill(struct worker_kit *k, const struct image *like,
 		k->cgroup = (fd_t){ fcntl(o->cgroup, F_DUPFD_CLOEXEC, 0) };
 	k->jail = (struct jail_options){
 		.without = o->without, .netns = k->netns.raw, .cgroup = k->cgroup.raw,
-		.dies_with_parent = o->dies_with_parent,
 		.limits = { .file_bytes = longest_file(k, geometry_ram(image_geometry(like))) },
 	};
 	return OK;
@@ -185,15 +184,13 @@ err_t worker_kit_layers_new(const struct worker_kit *k, struct diag *d, struct z
 /* Only system calls: the caller may have other threads. The worker finds its socket at 3. */
 _Noreturn static void become_worker(const char *program, const struct jail_options *jail, int socket)
 {
-	char number[4][24];
-	char *argv[6] = { (char *)(uintptr_t)"spore-worker", number[0], number[1], number[2],
-			  number[3], NULL };
+	char number[3][24];
+	char *argv[5] = { (char *)(uintptr_t)"spore-worker", number[0], number[1], number[2], NULL };
 	char *envp[1] = { NULL };
 
 	(void)snprintf(number[0], sizeof number[0], "%u", jail->uid);
 	(void)snprintf(number[1], sizeof number[1], "%u", jail->without);
-	(void)snprintf(number[2], sizeof number[2], "%d", jail->dies_with_parent);
-	(void)snprintf(number[3], sizeof number[3], "%llu",
+	(void)snprintf(number[2], sizeof number[2], "%llu",
 		       (unsigned long long)jail->limits.file_bytes);
 	if (socket == 3 ? fcntl(3, F_SETFD, 0) == 0 : dup2(socket, 3) == 3)
 		(void)execve(program, argv, envp);

@@ -13,7 +13,6 @@ struct worker_kit_options {
 	const char *program;   /* path of spore-worker */
 	uint32_t without;      /* walls that are not wanted: JAIL_WITHOUT(...) | ... */
 	int cgroup;            /* duplicated; -1: none */
-	bool dies_with_parent; /* SIGKILL when the thread that started it ends */
 };
 must_check err_t worker_kit_new(const struct image *like, const struct worker_kit_options *o,
 				struct diag *d, struct worker_kit **ret_kit);

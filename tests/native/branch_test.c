@@ -70,7 +70,8 @@ static void both_go_on_and_see_nothing_of_each_other(void **state)
 	guest_ask(child, "check 1 %#llx %#llx", 32 * MI, 16 * MI);
 	guest_ask(child, "fill 3 %#llx %#llx", 32 * MI, 16 * MI);
 	guest_ask(g, "check 2 %#llx %#llx", 32 * MI, 16 * MI);
-	assert_string_equal(strdup(guest_ask(g, "nonce 5")), strdup(guest_ask(child, "nonce 5")));
+	assert_true(answer_number(guest_ask(g, "nonce 5"), "answer") ==
+		    answer_number(guest_ask(child, "nonce 5"), "answer"));
 	guest_free(child);
 	child = guest_spawn(z, NULL);
 	guest_ask(child, "check 1 %#llx %#llx", 32 * MI, 16 * MI);

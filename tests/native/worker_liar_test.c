@@ -176,7 +176,7 @@ static int be_the_worker(void)
 static struct worker_kit *kit_of_liar(const struct zygote *z, enum lie l)
 {
 	static char self[PATH_MAX];
-	struct worker_kit_options o = { .program = self, .cgroup = -1, .dies_with_parent = true };
+	struct worker_kit_options o = { .program = self, .cgroup = -1 };
 	uint8_t what = (uint8_t)l;
 	struct worker_kit *k = NULL;
 	struct diag d = DIAG_INIT;

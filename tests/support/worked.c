@@ -64,7 +64,7 @@ struct home *home_new(const struct image *like)
 	assert_non_null(h);
 	find_program(h);
 	o = (struct worker_kit_options){
-		.program = h->program, .cgroup = -1, .dies_with_parent = true,
+		.program = h->program, .cgroup = -1,
 		.without = sanitized() ? JAIL_WITHOUT(JAIL_SECCOMP) : 0,
 	};
 	must(worker_kit_new(like, &o, &d, &h->kit), &d, "kit");

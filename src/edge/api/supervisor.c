@@ -76,11 +76,7 @@ static err_t options_judge(const struct spore_supervisor_options *options,
 			   struct spore_supervisor_options *ret, struct diag *d)
 {
 	TRY(options_take(options, sizeof *ret, sizeof *ret, ret, "spore_supervisor_options", d));
-	TRY(options_check(ret->flags, 0, ret->reserved, "spore_supervisor_options", d));
-	if (ret->jail != NULL && (ret->jail->flags & SPORE_JAIL_OUTLIVES) != 0)
-		return diag_fail(d, FAIL(ERR_USAGE), "supervisor: children that outlive it would have "
-				 "no socket to be reached at, expected no SPORE_JAIL_OUTLIVES");
-	return OK;
+	return options_check(ret->flags, 0, ret->reserved, "spore_supervisor_options", d);
 }
 
 static err_t open_all(struct spore_supervisor *s, struct diag *d)

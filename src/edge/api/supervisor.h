@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The supervisor, inside. One thread and one loop, in which its own socket and those of all its children
  * are served. A child is a struct spore_server of its own in that loop, with a folder in the runtime
- * directory (docs/design/0015-a-child-has-a-folder.md), so all that is said to machines by name reaches
+ * directory (docs/design/0019-a-child-has-a-folder.md), so all that is said to machines by name reaches
  * it. Everything is seen through spore.h alone. */
 #pragma once
 

@@ -36,11 +36,13 @@ static err_t packet_send(int socket, json_t *doc, const struct zygote_files *fil
 {
 	owned_json owned = doc;
 	owned_heap char *text = owned != NULL ? json_dumps(owned, JSON_COMPACT) : NULL;
+	err_t e;
 
 	if (text == NULL)
 		return diag_fail(d, FAIL(ERR_NOMEM), "freeze: out of memory");
-	return link_send(socket, text, strlen(text), files != NULL ? files->fd : NULL,
-			 files != NULL ? files->n : 0, d);
+	e = link_send(socket, text, strlen(text), files != NULL ? files->fd : NULL,
+		      files != NULL ? files->n : 0, NULL);
+	return failed(e) ? diag_fail(d, e, "freeze: the other end has left") : OK;
 }
 
 /* ---- the machine's end ---- */

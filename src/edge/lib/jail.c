@@ -57,10 +57,9 @@ err_t jail_kit(const struct spore_jail *jail, const struct image *machine, struc
 	char path[PATH_MAX];
 
 	TRY(options_take(jail, JAIL_LEAST, sizeof j, &j, "spore_jail", d));
-	TRY(options_check(j.flags, SPORE_JAIL_OUTLIVES, j.reserved, "spore_jail", d));
+	TRY(options_check(j.flags, 0, j.reserved, "spore_jail", d));
 	TRY(walls_take(j.without, d, &o.without));
 	o.program = j.worker != NULL ? j.worker : worker_path(path);
 	o.cgroup = j.cgroup;
-	o.dies_with_parent = (j.flags & SPORE_JAIL_OUTLIVES) == 0;
 	return worker_kit_new(machine, &o, d, ret_kit);
 }

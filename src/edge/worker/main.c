@@ -24,12 +24,11 @@ int main(int argc, char **argv)
 	struct jail_options jail = { .netns = -1, .cgroup = -1,
 				     .limits = { .files = FILES_MAX, .threads = THREADS_MAX } };
 
-	if (argc != 5)
+	if (argc != 4)
 		errx(2, "is started by spore, and not by hand");
 	jail.uid = (uint32_t)number(argv[1]);
 	jail.without = (uint32_t)number(argv[2]);
-	jail.dies_with_parent = number(argv[3]) != 0;
-	jail.limits.file_bytes = number(argv[4]);
+	jail.limits.file_bytes = number(argv[3]);
 	/* Nothing is run on the way out: filtered threads are still there. */
 	_exit(worker_serve(SOCKET, &jail));
 }
