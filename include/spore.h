@@ -414,8 +414,7 @@ struct spore_branch_options {
  * that. It stands still for milliseconds at most, however much memory it has; memory and the layers of
  * its disks are put aside then and shared afterwards, while it runs, and until that is done a page that
  * it touches may have to be waited for. A disk that it wrote in place is from then on the base of a
- * private layer. On failure it goes on, if it can: its outcome says whether. Machines of spore_spawn and
- * those in this process: SPORE_ERR_STATE for others. `options` may be NULL. */
+ * private layer. On failure it goes on, if it can: its outcome says whether. `options` may be NULL. */
 SPORE_API SPORE_CHECK int spore_machine_branch(spore_machine *m,
 					       const struct spore_branch_options *options,
 					       spore_zygote **ret_zygote, struct spore_error *err);

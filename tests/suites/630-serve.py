@@ -297,6 +297,33 @@ def check_files(t, place):
            ask(place, 'copied-1', 'echo x') == 'ok x', p)
 
 
+def check_branches(t, place):
+    """Of a child and of a machine of another process: both go on."""
+    supervisor = serve(place)
+    boot(place, 'base')
+    ask(place, 'base', 'secret 7')
+    p = place.spore('branch', 'base', '--as', 'early')
+    t.case('a machine of another process is branched', p.returncode == 0 and p.stderr == '' and
+           'base' in states(place), p)
+    want = ask(place, 'base', 'nonce 3')
+    ask(place, 'base', 'secret 8')
+    p = place.spore('spawn', 'early')
+    t.case('what was branched is what it was', ask(place, 'early-1', 'nonce 3') == want and
+           ask(place, 'base', 'nonce 3') != want, p)
+    p = place.spore('branch', 'early-1', '--as', 'late')
+    t.case('a child is branched', p.returncode == 0 and 'early-1' in states(place), p)
+    place.spore('spawn', 'late')
+    t.case('and goes on, as its own child does', ask(place, 'late-1', 'nonce 3') == want and
+           ask(place, 'early-1', 'nonce 3') == want)
+    below = {n['name']: n for n in rows(place, 'tree')[0]['children']}
+    t.case('the branch lies below what it came from', below['late']['kind'] == 'zygote', below)
+    place.spore('pause', 'early-1')
+    p = place.spore('branch', 'early-1', '--as', 'never')
+    t.case('a paused one is refused', p.returncode == 2 and 'paused' in p.stderr, p)
+    supervisor.terminate()
+    supervisor.wait(PATIENCE)
+
+
 def check_refusals(t, place):
     supervisor = serve(place)
     boot(place, 'base')
@@ -476,7 +503,8 @@ def main():
         print(f'1..0 # SKIP {kvm_missing()}')
         return
     with Tap() as t:
-        for check in (check_nobody, check_life, check_refusals, check_storm, check_killed):
+        for check in (check_nobody, check_life, check_branches, check_refusals, check_storm,
+                      check_killed):
             with Place() as place:
                 check(t, place)
 

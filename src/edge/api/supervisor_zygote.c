@@ -160,7 +160,27 @@ static err_t freeze_other(const struct errand *c, const char *name, struct kept_
 	return errand_result(c, status, d);
 }
 
-static err_t from_machine(const struct errand *c, const char *name, const char *machine,
+static err_t branch_child(const struct errand *c, const struct kept_child *child,
+			  struct kept_zygote *z, struct diag *d)
+{
+	return errand_result(c, spore_machine_branch(child->machine, NULL, &z->zygote,
+						     &c->s->fault), d);
+}
+
+static err_t branch_other(const struct errand *c, const char *name, struct kept_zygote *z,
+			  struct diag *d)
+{
+	spore_machine *m;
+	int status;
+
+	TRY(errand_result(c, spore_machine_open(name, &m, &c->s->fault), d));
+	status = spore_machine_branch(m, NULL, &z->zygote, &c->s->fault);
+	spore_machine_free(m);
+	return errand_result(c, status, d);
+}
+
+/* `branch`: the machine goes on. */
+static err_t from_machine(const struct errand *c, const char *name, const char *machine, bool branch,
 			  struct diag *d)
 {
 	owned_kept z = NULL;
@@ -170,7 +190,10 @@ static err_t from_machine(const struct errand *c, const char *name, const char *
 	TRY(kept_new(c->s, name, d, &z));
 	(void)snprintf(z->machine, sizeof z->machine, "%s", machine);
 	child = child_find(c->s, machine);
-	TRY(child != NULL ? freeze_child(c, child, z, d) : freeze_other(c, machine, z, d));
+	if (branch)
+		TRY(child != NULL ? branch_child(c, child, z, d) : branch_other(c, machine, z, d));
+	else
+		TRY(child != NULL ? freeze_child(c, child, z, d) : freeze_other(c, machine, z, d));
 	keep(c, &z);
 	return OK;
 }
@@ -178,9 +201,11 @@ static err_t from_machine(const struct errand *c, const char *name, const char *
 err_t errand_zygote_put(const struct errand *c, struct diag *d, json_t **ret_body)
 {
 	const char *file = NULL, *machine = NULL;
+	bool branch = false;
 	const struct json_field fields[] = {
 		JSON_FIELD("file", STRING, JSON_NULLABLE, &file),
 		JSON_FIELD("machine", STRING, JSON_NULLABLE, &machine),
+		JSON_FIELD("branch", BOOL, 0, &branch),
 	};
 	struct kept_zygote *z;
 
@@ -188,7 +213,10 @@ err_t errand_zygote_put(const struct errand *c, struct diag *d, json_t **ret_bod
 	TRY(json_object_read(c->body, fields, countof(fields), d));
 	if ((file == NULL) == (machine == NULL))
 		return diag_fail(d, FAIL(ERR_JSON), "expected one of `file` and `machine`");
-	return file != NULL ? from_file(c, c->id, file, d, &z) : from_machine(c, c->id, machine, d);
+	if (file != NULL && branch)
+		return diag_fail(d, FAIL(ERR_JSON), "branch: a file is no machine that goes on");
+	return file != NULL ? from_file(c, c->id, file, d, &z)
+			    : from_machine(c, c->id, machine, branch, d);
 }
 
 /* ---- of a file that is to be spawned from ---- */

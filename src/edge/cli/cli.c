@@ -11,7 +11,7 @@
 const struct command *const commands[] = {
 	&command_run, &command_ps, &command_pause, &command_resume, &command_stop,
 	&command_console, &command_snapshot, &command_restore, &command_inspect, &command_verify,
-	&command_serve, &command_freeze, &command_spawn, &command_zygotes, &command_tree,
+	&command_serve, &command_freeze, &command_branch, &command_spawn, &command_zygotes, &command_tree,
 	&command_pool, &command_monitor, &command_doctor, &command_help_page, &command_version, NULL,
 };
 

@@ -10,5 +10,5 @@ extern const struct command command_run, command_ps, command_pause, command_resu
 extern const struct command command_console, command_snapshot, command_restore, command_inspect;
 extern const struct command command_verify, command_monitor, command_doctor, command_version;
 extern const struct command command_help_page;
-extern const struct command command_serve, command_freeze, command_spawn, command_zygotes;
+extern const struct command command_serve, command_freeze, command_branch, command_spawn, command_zygotes;
 extern const struct command command_tree, command_pool;

@@ -13,25 +13,43 @@ static const struct option options[] = {
 	{ "as", 0, OPTION_TEXT, "ZYGOTE", "what to call the zygote", offsetof(struct values, as) },
 };
 
-static int run(const void *values, const char *operand)
+/* The same request, but for what becomes of the machine. */
+static int to_zygote(const char *command, const struct values *v, const char *machine, bool branch)
 {
-	const struct values *v = values;
 	char path[160];
 	int status;
 
 	if (v->as == NULL) {
-		say_error("freeze", "expected --as ZYGOTE");
+		say_error(command, "expected --as ZYGOTE");
 		return STATUS_USAGE;
 	}
-	if (!ask_path("freeze", "zygotes", v->as, "", path, sizeof path))
+	if (!ask_path(command, "zygotes", v->as, "", path, sizeof path))
 		return STATUS_USAGE;
-	return ask("freeze", "PUT", path, json_pack("{s:s}", "machine", operand), NULL, &status)
-	       ? STATUS_OK : status;
+	return ask(command, "PUT", path, json_pack("{s:s, s:b}", "machine", machine, "branch", branch),
+		   NULL, &status) ? STATUS_OK : status;
+}
+
+static int freeze(const void *values, const char *operand)
+{
+	return to_zygote("freeze", values, operand, false);
+}
+
+static int branch(const void *values, const char *operand)
+{
+	return to_zygote("branch", values, operand, true);
 }
 
 const struct command command_freeze = {
 	.name = "freeze", .operand = "NAME",
 	.summary = "turn a machine into a zygote",
 	.details = "The machine ends and the supervisor has the zygote: spore serve must be there.",
-	.options = options, .n_options = countof(options), .run = run,
+	.options = options, .n_options = countof(options), .run = freeze,
+};
+
+const struct command command_branch = {
+	.name = "branch", .operand = "NAME",
+	.summary = "make a zygote of a running machine, which goes on",
+	.details = "It stands still for milliseconds. The supervisor has the zygote: spore serve must be "
+		   "there.",
+	.options = options, .n_options = countof(options), .run = branch,
 };

@@ -47,74 +47,93 @@ static err_t packet_send(int socket, json_t *doc, const struct zygote_files *fil
 
 /* ---- the machine's end ---- */
 
-static err_t request_read(int socket, struct diag *d, struct spore_freeze_options *ret)
+static err_t request_read(int socket, struct diag *d, struct handoff_ask *ret)
 {
 	struct link_in in = { .n = 0 };
 	owned_json doc = NULL;
-	bool pause = false;
-	const struct json_field fields[] = { JSON_FIELD("pause", BOOL, JSON_REQUIRED, &pause) };
+	const struct json_field fields[] = {
+		JSON_FIELD("pause", BOOL, JSON_REQUIRED, &ret->pause),
+		JSON_FIELD("branch", BOOL, 0, &ret->branch),
+	};
 
 	TRY(link_receive(socket, d, &in));
 	link_drop(&in); /* nobody asked for any */
 	if (in.len == 0)
 		return diag_fail(d, FAIL(ERR_REMOTE), "freeze: the other end has left");
 	TRY(json_text_read((const char *)in.bytes, in.len, d, &doc));
-	TRY(json_object_read(doc, fields, countof(fields), d));
-	ret->flags = pause ? SPORE_FREEZE_PAUSE : 0u;
-	return OK;
+	return json_object_read(doc, fields, countof(fields), d);
 }
 
-static err_t freeze(int socket, spore_machine *m, struct diag *d, spore_zygote **ret)
+/* What was made of it, and what there is to say of that. */
+struct given {
+	spore_zygote *zygote;
+	bool goes_on;
+	uint64_t pause_ns;
+};
+
+static err_t freeze(int socket, spore_machine *m, struct diag *d, struct given *ret)
 {
-	struct spore_freeze_options o = SPORE_FREEZE_OPTIONS_INIT;
+	struct spore_freeze_options fo = SPORE_FREEZE_OPTIONS_INIT;
+	struct spore_branch_options bo = SPORE_BRANCH_OPTIONS_INIT;
+	struct handoff_ask ask = { .branch = false };
 	struct spore_error err;
 	int status;
 
 	TRY(peer_check(socket, d));
-	TRY(request_read(socket, d, &o));
-	status = spore_machine_freeze(m, &o, ret, &err);
+	TRY(request_read(socket, d, &ask));
+	fo.flags = ask.pause ? SPORE_FREEZE_PAUSE : 0u;
+	bo.ret_pause_ns = &ret->pause_ns;
+	ret->goes_on = ask.branch;
+	status = ask.branch ? spore_machine_branch(m, &bo, &ret->zygote, &err)
+			    : spore_machine_freeze(m, &fo, &ret->zygote, &err);
 	return status == SPORE_OK ? OK : error_take(status, &err, d);
 }
 
-static err_t zygote_send(int socket, spore_zygote *z, struct diag *d)
+static err_t zygote_send(int socket, const struct given *g, struct diag *d)
 {
 	struct zygote_files files;
 
-	TRY(zygote_pack(z->zygote, d, &files));
-	return packet_send(socket, json_object(), &files, d);
+	TRY(zygote_pack(g->zygote->zygote, d, &files));
+	return packet_send(socket, json_pack("{s:I}", "pause_ns", (json_int_t)g->pause_ns), &files,
+			   d);
 }
 
 err_t handoff_give(int socket, spore_machine *m, struct diag *d, bool *ret_frozen)
 {
-	spore_zygote *z = NULL;
+	struct given g = { .zygote = NULL };
 	struct diag why = DIAG_INIT;
-	err_t e = freeze(socket, m, &why, &z);
+	err_t e = freeze(socket, m, &why, &g);
 
 	*ret_frozen = false;
 	if (failed(e))
 		return packet_send(socket, fault_json(e, &why), NULL, d);
-	e = zygote_send(socket, z, d);
-	spore_zygote_free(z);
+	e = zygote_send(socket, &g, d);
+	spore_zygote_free(g.zygote);
 	TRY(e);
-	*ret_frozen = true;
+	*ret_frozen = !g.goes_on;
 	return OK;
 }
 
 /* ---- the other end ---- */
 
-static err_t answer_read(struct link_in *in, struct diag *d, struct zygote **ret_zygote)
+static err_t answer_read(struct link_in *in, struct diag *d, struct zygote **ret_zygote,
+			 uint64_t *ret_pause_ns)
 {
+	const struct json_field fields[] = {
+		JSON_FIELD("pause_ns", UINT, JSON_REQUIRED, ret_pause_ns, .most = INT64_MAX),
+	};
 	owned_json doc = NULL;
 
 	TRY(json_text_read((const char *)in->bytes, in->len, d, &doc));
 	if (in->n == 0)
 		return fault_read(doc, "freeze: the monitor answered with neither a zygote nor a fault",
 				  d);
-	TRY(json_object_read(doc, NULL, 0, d));
+	TRY(json_object_read(doc, fields, countof(fields), d));
 	return zygote_unpack(in->fd, in->n, d, ret_zygote);
 }
 
-static err_t answer_take(int socket, struct diag *d, struct zygote **ret_zygote)
+static err_t answer_take(int socket, struct diag *d, struct zygote **ret_zygote,
+			 uint64_t *ret_pause_ns)
 {
 	const struct timeval patience = { ANSWER_SECONDS, 0 };
 	struct link_in in = { .n = 0 };
@@ -128,17 +147,16 @@ static err_t answer_take(int socket, struct diag *d, struct zygote **ret_zygote)
 		return diag_fail(d, FAIL(ERR_REMOTE), "freeze: the machine's monitor %s",
 				 failed(e) && e.sys == EAGAIN ? "does not answer" : "has left");
 	}
-	e = answer_read(&in, d, ret_zygote);
+	e = answer_read(&in, d, ret_zygote, ret_pause_ns);
 	link_drop(&in);
 	return e;
 }
 
-err_t handoff_receive(int socket, const struct spore_freeze_options *o, struct diag *d,
-		      struct zygote **ret_zygote)
+err_t handoff_receive(int socket, struct handoff_ask ask, struct diag *d,
+		      struct zygote **ret_zygote, uint64_t *ret_pause_ns)
 {
-	bool pause = (o->flags & SPORE_FREEZE_PAUSE) != 0;
-
 	TRY(peer_check(socket, d));
-	TRY(packet_send(socket, json_pack("{s:b}", "pause", pause), NULL, d));
-	return answer_take(socket, d, ret_zygote);
+	TRY(packet_send(socket, json_pack("{s:b, s:b}", "pause", ask.pause, "branch", ask.branch),
+			NULL, d));
+	return answer_take(socket, d, ret_zygote, ret_pause_ns);
 }

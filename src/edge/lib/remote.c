@@ -415,11 +415,13 @@ static void remote_free(spore_machine *m)
 static err_t remote_freeze(spore_machine *m, const struct spore_freeze_options *o,
 			   struct zygote **ret_zygote, struct diag *d)
 {
+	struct handoff_ask ask = { .pause = (o->flags & SPORE_FREEZE_PAUSE) != 0 };
 	struct remote *r = remote_of(m);
 	owned_fd fd = FD_NONE;
+	uint64_t pause_ns;
 
 	TRY(socket_beside(r, "handoff.sock", SOCK_SEQPACKET, "freeze", d, &fd));
-	TRY(handoff_receive(fd.raw, o, d, ret_zygote));
+	TRY(handoff_receive(fd.raw, ask, d, ret_zygote, &pause_ns));
 	/* The name is free again; a monitor that takes long to leave changes nothing. */
 	(void)wait_gone(r, 30000);
 	return OK;
@@ -428,18 +430,17 @@ static err_t remote_freeze(spore_machine *m, const struct spore_freeze_options *
 static err_t remote_branch(spore_machine *m, struct zygote **ret_zygote, uint64_t *ret_pause_ns,
 			   struct diag *d)
 {
-	(void)m;
-	(void)ret_zygote;
-	(void)ret_pause_ns;
-	return diag_fail(d, FAIL(ERR_STATE), "branch: only a machine in this process or in a worker of "
-			 "its own can be branched");
+	struct handoff_ask ask = { .branch = true };
+	owned_fd fd = FD_NONE;
+
+	TRY(socket_beside(remote_of(m), "handoff.sock", SOCK_SEQPACKET, "branch", d, &fd));
+	return handoff_receive(fd.raw, ask, d, ret_zygote, ret_pause_ns);
 }
 
 static const struct machine_ops remote_ops = {
 	.boot = remote_boot, .restore = remote_restore, .pause = remote_pause,
 	.resume = remote_resume, .snapshot = remote_snapshot, .freeze = remote_freeze,
-	.branch = remote_branch,
-	.stop = remote_stop,
+	.branch = remote_branch, .stop = remote_stop,
 	.wait = remote_wait, .state = remote_state, .outcome = remote_outcome,
 	.timings = remote_timings, .config = remote_config, .name = remote_name,
 	.input = remote_input, .output = remote_output, .attach = remote_attach,
