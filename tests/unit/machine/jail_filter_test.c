@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "plan/ram_extents.h"
 #include "support/foreign_abi.h"
 #include "support/jailed.h"
 #include "support/test.h"
@@ -101,6 +102,31 @@ static void requests_belong_to_their_thread(void **state)
 	dies("fdatasync", JAIL_CONTROL, make_call, &sync);
 }
 
+/* ---- what a worker plans makes no calls but for memory ---- */
+
+/* The C library's sort, say, asks how much of that there is once it has 64 of something. */
+static int plan_pieces(void *ctx)
+{
+	enum { TEETH = 1000, PAGE = 4096 };
+	static struct ram_run written[TEETH];
+	struct ram_extent one = { BYTES(0), BYTES(2 * TEETH * PAGE), 0, FOFF(0) };
+	struct ram_layering l = { .below = &one, .n_below = 1, .written = written,
+				  .n_written = TEETH, .fresh = 1 };
+	struct ram_extents x;
+
+	(void)ctx;
+	for (uint64_t i = 0; i < TEETH; i++)
+		written[i] = (struct ram_run){ BYTES(2 * i * PAGE), BYTES(PAGE) };
+	return failed(ram_extents_plan(&l, &x)) || x.n < 2;
+}
+
+static void pieces_are_planned_under_the_filter(void **state)
+{
+	(void)state;
+	jails_needed();
+	assert_int_equal(jailed_run_filtered(JAIL_CONTROL, plan_pieces, NULL), 0);
+}
+
 /* ---- calls in another form ---- */
 
 static int call_as_32_bit(void *ctx)
@@ -185,6 +211,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_escape_dies),
 		cmocka_unit_test(requests_belong_to_their_thread),
+		cmocka_unit_test(pieces_are_planned_under_the_filter),
 		cmocka_unit_test(other_forms_die),
 		cmocka_unit_test(what_is_rare_works),
 	};
