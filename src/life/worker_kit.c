@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 #include "base/heap.h"
 #include "life/arch.h"
@@ -15,7 +16,7 @@
 #include "machine/kvm/kvm.h"
 
 struct worker_kit {
-	char *program;
+	fd_t program;          /* a worker is nobody, who may not pass the folders above it */
 	fd_t kvm, netns, cgroup;
 	fd_t faults;           /* /dev/userfaultfd; FD_NONE: it is not to be had */
 	/* What KVM answered, by its length; the length that the blank file would have, then its front. */
@@ -102,10 +103,8 @@ static err_t kit_fill(struct worker_kit *k, const struct image *like,
 
 	jail_host_ask(&host);
 	TRY(jail_host_require(&host, o->without, d));
-	k->program = strdup(o->program);
-	if (k->program == NULL)
-		return FAIL(ERR_NOMEM);
-	if (access(o->program, X_OK) != 0)
+	k->program = (fd_t){ open(o->program, O_PATH | O_CLOEXEC) };
+	if (!fd_is_open(k->program) || access(o->program, X_OK) != 0)
 		return diag_sys(d, FAIL_SYS(errno), "%s: the worker program cannot be run",
 				o->program);
 	TRY(kvm_open(d, &k->kvm));
@@ -130,7 +129,7 @@ err_t worker_kit_new(const struct image *like, const struct worker_kit_options *
 
 	if (k == NULL)
 		return FAIL(ERR_NOMEM);
-	k->kvm = k->netns = k->cgroup = k->layout = FD_NONE;
+	k->program = k->kvm = k->netns = k->cgroup = k->layout = FD_NONE;
 	k->faults = (fd_t){ open("/dev/userfaultfd", O_RDWR | O_CLOEXEC) };
 	e = kit_fill(k, like, o, d);
 	if (failed(e)) {
@@ -150,7 +149,7 @@ void worker_kit_free(struct worker_kit *k)
 	fd_drop(&k->cgroup);
 	fd_drop(&k->layout);
 	fd_drop(&k->faults);
-	free(k->program);
+	fd_drop(&k->program);
 	free(k);
 }
 
@@ -182,7 +181,7 @@ err_t worker_kit_layers_new(const struct worker_kit *k, struct diag *d, struct z
 /* ---- a process ---- */
 
 /* Only system calls: the caller may have other threads. The worker finds its socket at 3. */
-_Noreturn static void become_worker(const char *program, const struct jail_options *jail, int socket)
+_Noreturn static void become_worker(int program, const struct jail_options *jail, int socket)
 {
 	char number[3][24];
 	char *argv[5] = { (char *)(uintptr_t)"spore-worker", number[0], number[1], number[2], NULL };
@@ -193,7 +192,7 @@ _Noreturn static void become_worker(const char *program, const struct jail_optio
 	(void)snprintf(number[2], sizeof number[2], "%llu",
 		       (unsigned long long)jail->limits.file_bytes);
 	if (socket == 3 ? fcntl(3, F_SETFD, 0) == 0 : dup2(socket, 3) == 3)
-		(void)execve(program, argv, envp);
+		(void)syscall(SYS_execveat, program, "", argv, envp, AT_EMPTY_PATH);
 	_exit(127);
 }
 
@@ -220,7 +219,7 @@ err_t worker_kit_fork(const struct worker_kit *k, struct diag *d, struct jail_ch
 	*ret_socket = (fd_t){ ends[0] };
 	e = jail_fork(&jail, d, ret_child);
 	if (!failed(e) && ret_child->pid == 0)
-		become_worker(k->program, &jail, ends[1]);
+		become_worker(k->program.raw, &jail, ends[1]);
 	(void)close(ends[1]);
 	return e;
 }

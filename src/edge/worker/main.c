@@ -3,6 +3,7 @@
  * its socket at descriptor 3; not for use by hand. */
 #include <err.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "life/worker_serve.h"
@@ -30,5 +31,7 @@ int main(int argc, char **argv)
 	jail.without = (uint32_t)number(argv[2]);
 	jail.limits.file_bytes = number(argv[3]);
 	/* Nothing is run on the way out: filtered threads are still there. */
+	/* It was executed by its descriptor, of which the kernel would make its name. */
+	(void)prctl(PR_SET_NAME, "spore-worker");
 	_exit(worker_serve(SOCKET, &jail));
 }
