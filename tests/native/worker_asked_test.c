@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "life/worker_link.h"
+#include "life/zygote_parts.h"
 #include "support/place.h"
 #include "support/worked.h"
 
@@ -29,6 +30,7 @@ struct bare {
 	fd_t socket;
 	struct board board;
 	fd_t board_memfd;
+	struct zygote_layers layers; /* one: there is one disk */
 	struct link_in in;
 };
 
@@ -89,24 +91,29 @@ static struct bare *bare_new(struct home *h)
 	b->kit = home_kit(h);
 	assert_false(failed(worker_kit_fork(b->kit, &d, &b->child, &b->socket)));
 	assert_false(failed(board_new(&d, &b->board, &b->board_memfd)));
+	assert_false(failed(worker_kit_layers_new(b->kit, &d, &b->layers)));
+	assert_int_equal(b->layers.n, 1);
 	answers(b, ERR_NONE, ""); /* it is confined */
 	return b;
 }
 
-static void layout_fds(const struct bare *b, int ret[4])
+enum { LAYOUT = 5 };
+
+static void layout_fds(const struct bare *b, int ret[LAYOUT])
 {
 	ret[0] = worker_kit_layout(b->kit);
 	ret[1] = worker_kit_kvm(b->kit);
 	ret[2] = b->board_memfd.raw;
 	ret[3] = b->board.event.raw;
+	ret[4] = b->layers.raw[0];
 }
 
 static void lay_out(struct bare *b)
 {
-	int fds[4];
+	int fds[LAYOUT];
 
 	layout_fds(b, fds);
-	ask(b, WORKER_LAYOUT, fds, 4);
+	ask(b, WORKER_LAYOUT, fds, LAYOUT);
 	answers(b, ERR_NONE, "");
 }
 
@@ -121,6 +128,7 @@ static void goes(struct bare *b)
 	fd_drop(&b->child.pidfd);
 	board_drop(&b->board);
 	fd_drop(&b->board_memfd);
+	zygote_layers_drop(&b->layers);
 	free(b);
 }
 
@@ -145,7 +153,7 @@ static void out_of_order(void **state)
 	struct zygote *z = zygote_here();
 	struct home *h = home_new(zygote_image(z));
 	struct bare *b = bare_new(h);
-	int fds[4];
+	int fds[LAYOUT];
 
 	(void)state;
 	for (size_t i = 0; i < countof(early); i++) {
@@ -156,10 +164,10 @@ static void out_of_order(void **state)
 	answers(b, ERR_NONE, "");
 	lay_out(b);
 	layout_fds(b, fds);
-	ask(b, WORKER_LAYOUT, fds, 4);
+	ask(b, WORKER_LAYOUT, fds, LAYOUT);
 	answers(b, ERR_STATE, "asked to build a shell at the wrong moment");
 	for (size_t i = 1; i < countof(early); i++) {
-		ask(b, early[i].kind, fds, i);
+		ask(b, early[i].kind, fds, (uint32_t)i);
 		answers(b, ERR_STATE, early[i].words);
 	}
 	ask(b, WORKER_STOP, NULL, 0);
@@ -240,12 +248,12 @@ static void layout_refused(struct home *h, int layout, int kvm, const char *word
 {
 	struct bare *b = bare_new(h);
 	struct worker_say s;
-	int fds[4];
+	int fds[LAYOUT];
 
 	layout_fds(b, fds);
 	fds[0] = layout < 0 ? fds[0] : layout;
 	fds[1] = kvm < 0 ? fds[1] : kvm;
-	ask(b, WORKER_LAYOUT, fds, 4);
+	ask(b, WORKER_LAYOUT, fds, LAYOUT);
 	s = heard(b);
 	assert_int_equal(s.kind, WORKER_FAILED);
 	if (strstr(s.text, words) == NULL)
@@ -260,18 +268,34 @@ static void layouts(void **state)
 	int whole = worker_kit_layout(home_kit(h));
 	off_t len = lseek(whole, 0, SEEK_END);
 	uint8_t *bytes = malloc((size_t)len);
+	uint64_t answers_len;
+	int fds[LAYOUT];
+	struct bare *b;
 	fd_t f;
 
 	(void)state;
 	assert_non_null(bytes);
 	assert_int_equal(pread(whole, bytes, (size_t)len, 0), len);
+	b = bare_new(h);
+	layout_fds(b, fds);
+	ask(b, WORKER_LAYOUT, fds, LAYOUT - 2);
+	answers(b, ERR_STATE, "asked to build a shell at the wrong moment");
+	ask(b, WORKER_LAYOUT, fds, LAYOUT - 1);
+	answers(b, ERR_STATE, "asked to build a shell at the wrong moment");
+	goes_by_itself(b);
 	f = file_of("", 0);
 	layout_refused(h, f.raw, -1, "a layout of 0 bytes");
 	fd_drop(&f);
 	f = file_of(bytes, (size_t)len / 2);
 	layout_refused(h, f.raw, -1, "");
 	fd_drop(&f);
-	bytes[8] ^= 1; /* of the front's first word */
+	/* What KVM answered, and how long it is, come before the front and the length of its file. */
+	memcpy(&answers_len, bytes, sizeof answers_len);
+	bytes[8 + answers_len + 8] ^= 1;
+	f = file_of(bytes, (size_t)len);
+	layout_refused(h, f.raw, -1, "");
+	fd_drop(&f);
+	memset(bytes, 0xFF, 8);
 	f = file_of(bytes, (size_t)len);
 	layout_refused(h, f.raw, -1, "");
 	fd_drop(&f);
