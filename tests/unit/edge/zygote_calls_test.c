@@ -86,7 +86,7 @@ static void remote_machines(void **state)
 	assert_int_equal(spore_machine_open("./remote.sock", &remote, &err), SPORE_OK);
 	assert_int_equal(spore_machine_freeze(remote, NULL, &z, &err), SPORE_ERR_STATE);
 	assert_string_equal(err.text,
-			    "freeze: only a machine in this process can become a zygote here");
+			    "freeze: ./remote.sock: the machine has no name, and with it no handoff.sock");
 	assert_null(z);
 	assert_int_equal(spore_events_new(&e, &err), SPORE_OK);
 	assert_int_equal(spore_events_add(e, remote, NULL, &err), SPORE_ERR_STATE);
