@@ -86,9 +86,8 @@ static long call(const struct op *op, unsigned part)
 	if (op->parts == RAM && part == SHELL)
 		return RAM_ADDRESS;
 	if (op->kind == 'm')
-		return (long)mmap(part == CONTENT ? (void *)RAM_ADDRESS : NULL, op->n[0],
-				  (int)op->n[1], (int)op->n[2] | (part == CONTENT ? MAP_FIXED : 0),
-				  on, (off_t)op->n[3]);
+		return (long)mmap(op->parts == RAM ? (void *)RAM_ADDRESS : NULL, op->n[0],
+				  (int)op->n[1], (int)op->n[2], on, (off_t)op->n[3]);
 	if (op->patch >= 0)
 		memcpy(op->bytes + op->at, &(uint64_t){ objects[op->patch] + op->plus }, op->size);
 	return ioctl(on, op->n[0], op->bytes != NULL ? (uintptr_t)op->bytes : op->n[1]);
