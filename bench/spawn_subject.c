@@ -7,7 +7,9 @@
  *        from before the call to the first exit by what the guest does: in this process, built then,
  *        or in a shell that is ready; in a worker that is ready, or is the machine already
  *   spawn_subject answer STATE DEPTH
- *        in a worker, the guest being in its loop that answers bytes: to its answer to one */
+ *        in a worker, the guest being in its loop that answers bytes: to its answer to one
+ *   spawn_subject grow STATE DEPTH
+ *        no time: the bytes that the zygote gains when a child reads 64 MiB that nobody has written */
 #include <err.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -21,13 +23,13 @@ struct way {
 	const char *word;
 	bool jailed;
 	uint32_t shells, armed; /* neither: no pool */
-	bool answers;
+	bool answers, grows;
 };
 
 static const struct way ways[] = {
-	{ "cold", false, 0, 0, false },  { "pooled", false, 1, 0, false },
-	{ "worker", true, 1, 0, false }, { "armed", true, 0, 1, false },
-	{ "answer", true, 1, 0, true },
+	{ "cold", false, 0, 0, false, false },  { "pooled", false, 1, 0, false, false },
+	{ "worker", true, 1, 0, false, false }, { "armed", true, 0, 1, false, false },
+	{ "answer", true, 1, 0, true, false },  { "grow", true, 0, 0, false, true },
 };
 
 struct round {
@@ -103,10 +105,40 @@ static uint64_t to_answer(const struct round *r)
 	return took;
 }
 
+static uint64_t resident(spore_zygote *z)
+{
+	struct spore_error e;
+	const char *at;
+	uint64_t bytes;
+	char *json;
+
+	must(spore_zygote_info(z, &json, &e), &e);
+	at = strstr(json, "\"resident\":");
+	if (at == NULL || sscanf(at, "\"resident\": %lu", &bytes) != 1)
+		errx(1, "nothing is said of its memory: %s", json);
+	spore_free(json);
+	return bytes;
+}
+
+static uint64_t growth(const struct round *r)
+{
+	uint64_t before = resident(r->zygote), seen = 0;
+	spore_machine *m = spawn(r);
+	char line[DRIVE_LINE];
+
+	type(m, "\nwalk 32M 64M\n");
+	line_await(m, "ok count=", &seen, line);
+	line_await(m, "ok", &seen, line);
+	spore_machine_free(m);
+	return resident(r->zygote) - before;
+}
+
 static uint64_t round_of(const struct round *r)
 {
 	uint64_t took;
 
+	if (r->way->grows)
+		return growth(r);
 	settle(r->pool);
 	took = r->way->answers ? to_answer(r) : to_first_exit(r);
 	if (took == 0)
@@ -123,7 +155,7 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], ways[i].word) == 0)
 			r.way = &ways[i];
 	if (r.way == NULL)
-		errx(2, "usage: spawn_subject cold|pooled|worker|armed|answer STATE DEPTH");
+		errx(2, "usage: spawn_subject cold|pooled|worker|armed|answer|grow STATE DEPTH");
 	r.zygote = zygote_at_depth(argv[2], (unsigned)strtoul(argv[3], NULL, 10));
 	r.pool = pool_make(r.way, r.zygote);
 	while (fgets(line, sizeof line, stdin) != NULL) {
