@@ -42,6 +42,8 @@ err_t board_new(struct diag *d, struct board *ret, fd_t *ret_memfd)
 	    fcntl(memfd.raw, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
 		return diag_sys(d, FAIL_SYS(errno), "making a worker's board");
 	TRY(map(memfd.raw, d, ret));
+	/* A fork for the next worker need not copy those of all before it. */
+	(void)madvise(ret->map.base, ret->map.len, MADV_DONTFORK);
 	atomic_store(&shared_of(ret)->waiting, 1);
 	ret->event = fd_take(&event);
 	ret->can_write = false;
