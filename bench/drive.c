@@ -107,8 +107,8 @@ spore_machine *spawn_running(spore_zygote *z, spore_pool *pool)
 	return m;
 }
 
-/* Its loop ends with a byte, which is not answered, amidst the bytes that it writes. */
-static spore_zygote *next_generation(spore_zygote *z, unsigned n)
+/* Its loop ends with a line end, amidst the bytes that it writes, and begins again. */
+static spore_zygote *next_generation(spore_zygote *z, enum guest g, unsigned n)
 {
 	struct spore_freeze_options freeze = SPORE_FREEZE_OPTIONS_INIT;
 	spore_machine *m = spawn_running(z, NULL);
@@ -119,9 +119,9 @@ static spore_zygote *next_generation(spore_zygote *z, unsigned n)
 
 	(void)snprintf(line, sizeof line, "\nscatter %d %u\n", PAGES, n);
 	type(m, line);
-	line_await(m, "ok count=", &seen, line);
+	line_await(m, g == GUEST_BEATS ? "ok count=" : "ok answered=", &seen, line);
 	line_await(m, "ok", &seen, line);
-	type(m, "beat\n");
+	type(m, g == GUEST_BEATS ? "beat\n" : "answer\na");
 	output_await(m, seen);
 	freeze.flags = SPORE_FREEZE_PAUSE;
 	must(spore_machine_freeze(m, &freeze, &next, &e), &e);
@@ -130,13 +130,13 @@ static spore_zygote *next_generation(spore_zygote *z, unsigned n)
 	return next;
 }
 
-spore_zygote *zygote_at_depth(const char *state, unsigned depth)
+spore_zygote *zygote_at_depth(const char *state, enum guest g, unsigned depth)
 {
 	struct spore_error e;
 	spore_zygote *z;
 
 	must(spore_zygote_open(state, NULL, &z, &e), &e);
 	for (unsigned n = 0; n < depth; n++)
-		z = next_generation(z, n + 1);
+		z = next_generation(z, g, n + 1);
 	return z;
 }

@@ -20,7 +20,9 @@ void type(spore_machine *m, const char *text);
  * behind it. A guest that says "err" instead ends the program. */
 void line_await(spore_machine *m, const char *with, uint64_t *io_seen, char line[static DRIVE_LINE]);
 
-/* The machine of a snapshot file, which is in its loop that writes to the serial port, frozen. Then
- * `depth` times a child of the last zygote scatters 256 pages of its own and is frozen in its turn. */
-spore_zygote *zygote_at_depth(const char *state, unsigned depth);
+/* The guests that wait to be measured: one writes to the serial port without end, one answers bytes. */
+enum guest { GUEST_BEATS, GUEST_ANSWERS };
+/* The machine of a snapshot file, frozen, with that guest in it. Then `depth` times a child of the last
+ * zygote scatters 256 pages of its own and is frozen in its turn. */
+spore_zygote *zygote_at_depth(const char *state, enum guest g, unsigned depth);
 spore_machine *spawn_running(spore_zygote *z, spore_pool *pool);

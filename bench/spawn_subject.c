@@ -156,7 +156,8 @@ int main(int argc, char **argv)
 			r.way = &ways[i];
 	if (r.way == NULL)
 		errx(2, "usage: spawn_subject cold|pooled|worker|armed|answer|grow STATE DEPTH");
-	r.zygote = zygote_at_depth(argv[2], (unsigned)strtoul(argv[3], NULL, 10));
+	r.zygote = zygote_at_depth(argv[2], r.way->answers ? GUEST_ANSWERS : GUEST_BEATS,
+				   (unsigned)strtoul(argv[3], NULL, 10));
 	r.pool = pool_make(r.way, r.zygote);
 	while (fgets(line, sizeof line, stdin) != NULL) {
 		(void)printf("%lu\n", round_of(&r));

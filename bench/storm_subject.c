@@ -278,7 +278,7 @@ int main(int argc, char **argv)
 		files.rlim_cur = files.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &files);
 	}
-	s.zygote = zygote_at_depth(argv[2], 0);
+	s.zygote = zygote_at_depth(argv[2], GUEST_ANSWERS, 0);
 	/* What a zygote keeps for its children, it keeps from the first on. */
 	spore_machine_free(spawn_running(s.zygote, NULL));
 	while (fgets(line, sizeof line, stdin) != NULL) {
