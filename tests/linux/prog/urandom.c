@@ -4,7 +4,8 @@
  * so that two restores of one file can be compared block by block: the first block whose time
  * differs was read after the freeze; the first whose bytes differ, after the new seed.
  *
- * Told to go on, it says how many blocks it has.  Then "show INDEX" prints one block's
+ * Told to go on, it reads BLOCKS_LEAST more, so that a machine that had no time for it since the
+ * freeze has some of its own, and says how many blocks it has.  Then "show INDEX" prints one block's
  * CLOCK_MONOTONIC_RAW in ns and one digest each of all times and of all bytes up to and with this
  * block, so that a few questions find a difference; "stop" ends it.
  */
@@ -19,7 +20,7 @@
 #include <unistd.h>
 
 /* About 26 s at one block in 50 us. */
-enum { BLOCKS_MAX = 1 << 19, INTERVAL_NS = 50000 };
+enum { BLOCKS_MAX = 1 << 19, BLOCKS_LEAST = 500, INTERVAL_NS = 50000 };
 
 static struct block {
 	uint64_t time_ns, bytes[2];
@@ -71,6 +72,9 @@ int urandom_main(int argc, char **argv)
 
 	if (prop_told_to_spoil())
 		prop_fail("there is nothing to spoil: two machines are compared");
+	uint64_t enough = __atomic_load_n(&count, __ATOMIC_SEQ_CST) + BLOCKS_LEAST;
+	while (__atomic_load_n(&count, __ATOMIC_SEQ_CST) < enough && enough < BLOCKS_MAX)
+		prop_pause_ms(1);
 	__atomic_store_n(&stop, true, __ATOMIC_SEQ_CST);
 	PROP_NEED(pthread_join(thread, NULL) == 0);
 	if (count == BLOCKS_MAX)
