@@ -83,12 +83,14 @@ def by_shape(names):
 
 
 def groups(rows):
-    """Those that take turns: what is compared, and generations with what they are compared with."""
-    for of_qemu in (False, True):
-        group = {kind: name for kind, name in rows.items()
-                 if (KINDS[kind].whose == "qemu") == of_qemu}
-        if group:
-            yield group
+    """Those that take turns: what is compared, and generations with what they are compared with. Who
+    builds a machine waits for what the kernel still has to clear away of the one before, so those that
+    build it on the clock are among themselves, and so are those of QEMU."""
+    def apart(kind):
+        return KINDS[kind].whose == "qemu", KINDS[kind].word == "cold"
+
+    for key in sorted({apart(kind) for kind in rows}):
+        yield {kind: name for kind, name in rows.items() if apart(kind) == key}
 
 
 @contextlib.contextmanager

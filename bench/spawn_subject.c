@@ -53,13 +53,19 @@ static spore_pool *pool_make(const struct way *w, spore_zygote *z)
 	return p;
 }
 
-/* A millisecond lies between what is made ready and the clock, as with the yardsticks. */
+/* Before a round, since it takes what is ready; and after it, since what is torn down and made again
+ * would fall on whoever has the next turn. */
 static void settle(spore_pool *p)
 {
 	struct spore_error e;
 
 	if (p != NULL)
 		must(spore_pool_settle(p, -1, NULL, &e), &e);
+}
+
+/* As with the yardsticks. */
+static void pause_ms(void)
+{
 	(void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 }
 
@@ -140,7 +146,9 @@ static uint64_t round_of(const struct round *r)
 	if (r->way->grows)
 		return growth(r);
 	settle(r->pool);
+	pause_ms();
 	took = r->way->answers ? to_answer(r) : to_first_exit(r);
+	settle(r->pool);
 	if (took == 0)
 		errx(1, "a spawn that took no time");
 	return took;
