@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 /* About 26 s at one block in 50 us. */
-enum { BLOCKS_MAX = 1 << 19, BLOCKS_LEAST = 500, INTERVAL_NS = 50000 };
+enum { BLOCKS_MAX = 1 << 19, BLOCKS_LEAST = 100, INTERVAL_NS = 50000 };
 
 static struct block {
 	uint64_t time_ns, bytes[2];
