@@ -13,7 +13,7 @@
 #include "base/refs.h"
 #include "machine/ram/ram_parts.h"
 
-enum { SEALS = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW };
+enum { SEALS = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW, SEAL_ATTEMPTS = 20 };
 
 struct ram_base {
 	struct refs references;
@@ -368,10 +368,16 @@ err_t ram_memfd_new(bytes_t size, struct diag *d, fd_t *ret)
 	return OK;
 }
 
+/* A thread that was preempted in the middle of a page fault holds its page. The kernel waits for it,
+ * for 150 ms or so (mm/memfd.c, memfd_wait_for_pins); a busy host may keep it longer. */
 /* syscalls(control): fcntl=F_ADD_SEALS */
 err_t ram_memfd_seal(int memfd, struct diag *d)
 {
-	if (fcntl(memfd, F_ADD_SEALS, F_SEAL_WRITE) != 0)
-		return diag_sys(d, FAIL_SYS(errno), "sealing guest RAM");
-	return OK;
+	for (int i = 0; i < SEAL_ATTEMPTS; i++) {
+		if (fcntl(memfd, F_ADD_SEALS, F_SEAL_WRITE) == 0)
+			return OK;
+		if (errno != EBUSY)
+			break;
+	}
+	return diag_sys(d, FAIL_SYS(errno), "sealing guest RAM");
 }

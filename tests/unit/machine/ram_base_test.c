@@ -4,6 +4,10 @@
 #include "support/test.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "unit/machine/ram_rig.h"
@@ -273,6 +277,51 @@ static void a_base_lives_until_its_last_reference(void **state)
 	ram_base_free(NULL);
 }
 
+/* ---- sealing ---- */
+
+/* Longer than the kernel waits by itself, and than a test runner is away for. */
+enum { HELD_US = 400 * 1000 };
+
+struct held {
+	int pipe[2];
+	atomic_bool told; /* that it was let go */
+};
+
+static void *let_go_later(void *arg)
+{
+	struct held *h = arg;
+	char page[4096];
+
+	(void)usleep(HELD_US);
+	h->told = true;
+	assert_int_equal(read(h->pipe[0], page, sizeof page), sizeof page);
+	return NULL;
+}
+
+/* As a page fault in the middle holds its page, so does a pipe that it lies in. */
+static void what_is_held_for_a_while_is_waited_for(void **state)
+{
+	struct held h = { .told = false };
+	struct iovec v = { NULL, 4096 };
+	fd_t fd = memfd(RAM);
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(pipe(h.pipe), 0);
+	put_page(fd.raw, 0, 0, 1);
+	v.iov_base = mmap(NULL, v.iov_len, PROT_READ, MAP_SHARED, fd.raw, 0);
+	assert_ptr_not_equal(v.iov_base, MAP_FAILED);
+	assert_int_equal(vmsplice(h.pipe[1], &v, 1, 0), v.iov_len);
+	assert_int_equal(munmap(v.iov_base, v.iov_len), 0);
+	assert_int_equal(pthread_create(&thread, NULL, let_go_later, &h), 0);
+	assert_false(failed(ram_memfd_seal(fd.raw, NULL)));
+	assert_true(h.told);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	(void)close(h.pipe[0]);
+	(void)close(h.pipe[1]);
+	fd_drop(&fd);
+}
+
 static void ram_of_another_size_is_not_attached(void **state)
 {
 	struct ram_extents x = two_pieces();
@@ -299,6 +348,7 @@ int main(void)
 		cmocka_unit_test(more_than_there_may_be_is_refused),
 		cmocka_unit_test(reads_across_pieces_and_fills_no_hole),
 		cmocka_unit_test(a_base_lives_until_its_last_reference),
+		cmocka_unit_test(what_is_held_for_a_while_is_waited_for),
 		cmocka_unit_test(ram_of_another_size_is_not_attached),
 	};
 

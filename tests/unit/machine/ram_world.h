@@ -208,17 +208,24 @@ static inline struct ram_branch_means world_means(const struct world *w, int uff
 	return (struct ram_branch_means){ uffd, w->page_map, NULL };
 }
 
+static inline void expect_ok(err_t e, const struct diag *d)
+{
+	if (failed(e))
+		fail_msg("error %d (%d): %s", (int)e.code, e.sys, d->text);
+}
+
 static inline struct instant branch(struct world *w, int uffd)
 {
 	struct instant t;
+	struct diag d = DIAG_INIT;
 	struct ram_branch *b;
 
-	assert_false(failed(ram_branch_prepare(w->ram, world_means(w, uffd), NULL, &b)));
+	expect_ok(ram_branch_prepare(w->ram, world_means(w, uffd), &d, &b), &d);
 	world_still(w, true);
-	assert_false(failed(ram_branch_arm(b, still, NULL)));
+	expect_ok(ram_branch_arm(b, still, &d), &d);
 	t.version = world_versions(w);
 	world_still(w, false);
-	assert_false(failed(ram_branch_finish(b, NULL, &t.base)));
+	expect_ok(ram_branch_finish(b, &d, &t.base), &d);
 	ram_branch_free(b);
 	return t;
 }
