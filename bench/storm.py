@@ -4,7 +4,7 @@ import json
 
 from measure import Row, Subject, milli
 
-COUNT, THREADS, SECRET = 1000, 2, 0x5eed
+COUNT, THREADS, SECRET = 1000, 8, 0x5eed
 NAMES = ["storm/1000-pooled", "storm/1000-cold", "zygote/grow-kib"]
 
 # As bench/run's: row, what is bounded, bound, how the bound is said.

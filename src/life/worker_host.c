@@ -13,7 +13,9 @@
 #include "life/zygote_parts.h"
 
 struct worker {
-	struct jail_child child;
+	struct worker_kit *kit;
+	struct zygote_layers layers; /* that its disks write to, until a zygote has them */
+	struct born child;
 	fd_t socket;
 	struct board board;
 	uint32_t pending;      /* asked and not yet answered */
@@ -74,7 +76,8 @@ void worker_free(struct worker *w)
 	worker_kill(w);
 	wait_for_death(w);
 	fd_drop(&w->child.pidfd);
-	fd_drop(&w->socket);
+	fd_drop(&w->socket); /* with what it may have sent */
+	worker_kit_layers_back(w->kit, &w->layers);
 	board_drop(&w->board);
 	zygote_free(w->primed);
 	free(w);
@@ -227,37 +230,34 @@ static err_t prime(struct worker *w, struct zygote *z, struct diag *d)
 }
 
 /* Files are opened here: a worker can open none. */
-static err_t send_layout(struct worker *w, const struct worker_kit *k, int board, struct diag *d)
+static err_t send_layout(struct worker *w, int board, struct diag *d)
 {
+	struct worker_kit *k = w->kit;
 	int fds[5 + SHAPE_DEVICES_MAX] = { worker_kit_layout(k), worker_kit_kvm(k), board,
 					   w->board.event.raw };
 	struct worker_ask a = { .kind = WORKER_LAYOUT };
-	struct zygote_layers layers = { 0 };
-	err_t e = worker_kit_layers_new(k, d, &layers);
 	uint32_t n = 4;
 
-	for (uint32_t i = 0; i < layers.n; i++)
-		fds[n++] = layers.raw[i];
+	TRY(worker_kit_layers_new(k, d, &w->layers));
+	for (uint32_t i = 0; i < w->layers.n; i++)
+		fds[n++] = w->layers.raw[i];
 	if (worker_kit_faults(k) >= 0)
 		fds[n++] = worker_kit_faults(k);
-	if (!failed(e))
-		e = ask(w, &a, fds, n, d);
-	zygote_layers_drop(&layers);
-	return e;
+	return ask(w, &a, fds, n, d);
 }
 
-static err_t start(struct worker *w, const struct worker_kit *k, struct zygote *z, struct diag *d)
+static err_t start(struct worker *w, struct zygote *z, struct diag *d)
 {
 	owned_fd memfd = FD_NONE;
 
 	TRY(board_new(d, &w->board, &memfd));
-	TRY(worker_kit_fork(k, d, &w->child, &w->socket));
+	TRY(worker_kit_bear(w->kit, d, &w->child, &w->socket));
 	w->pending = 1; /* it says that it is confined */
-	TRY(send_layout(w, k, memfd.raw, d));
+	TRY(send_layout(w, memfd.raw, d));
 	return z == NULL ? OK : prime(w, z, d);
 }
 
-err_t worker_start(const struct worker_kit *k, struct zygote *z, struct diag *d,
+err_t worker_start(struct worker_kit *k, struct zygote *z, struct diag *d,
 		   struct worker **ret_worker)
 {
 	struct worker *w = calloc(1, sizeof *w);
@@ -265,8 +265,9 @@ err_t worker_start(const struct worker_kit *k, struct zygote *z, struct diag *d,
 
 	if (w == NULL)
 		return FAIL(ERR_NOMEM);
+	w->kit = k;
 	w->socket = w->child.pidfd = w->board.event = FD_NONE;
-	e = start(w, k, z, d);
+	e = start(w, z, d);
 	if (failed(e)) {
 		worker_free(w);
 		return e;
@@ -355,6 +356,7 @@ static err_t ask_for_zygote(struct worker *w, enum worker_ask_kind kind, struct 
 		return diag_fail(d, FAIL(ERR_STATE), "a worker without a machine has nothing to freeze");
 	TRY(ram_memfd_new(geometry_ram(image_geometry(w->primed->image)), d, &layer));
 	TRY(zygote_file_new(d, &state));
+	zygote_layers_drop(&w->layers);
 	fds[0] = layer.raw;
 	fds[1] = state.raw;
 	for (uint32_t i = 0; i < layers->n; i++)

@@ -18,7 +18,7 @@
 struct worker;
 
 /* `z` NULL: for any zygote of that layout; else made ready for that one. */
-must_check err_t worker_start(const struct worker_kit *k, struct zygote *z, struct diag *d,
+must_check err_t worker_start(struct worker_kit *k, struct zygote *z, struct diag *d,
 			      struct worker **ret_worker);
 /* Ends the process. What is left of it goes with worker_free. */
 void worker_kill(struct worker *w);

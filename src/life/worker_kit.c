@@ -3,20 +3,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <string.h>
+#include <pthread.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 
 #include "base/heap.h"
+#include "base/refs.h"
 #include "life/arch.h"
 #include "life/blank.h"
 #include "life/zygote_parts.h"
 #include "machine/kvm/kvm.h"
 
+enum { SPARE_MOST = 1024 };
+
 struct worker_kit {
-	fd_t program;          /* a worker is nobody, who may not pass the folders above it */
+	struct refs references;
+	fd_t program;
 	fd_t kvm, netns, cgroup;
 	fd_t faults;           /* /dev/userfaultfd; FD_NONE: it is not to be had */
 	/* What KVM answered, by its length; the length that the blank file would have, then its front. */
@@ -24,7 +25,11 @@ struct worker_kit {
 	uint32_t disks;
 	bytes_t capacity[SHAPE_DEVICES_MAX]; /* of each disk */
 	struct jail_options jail;
-	atomic_uint next_uid;
+	pthread_mutex_t lock;    /* of what follows */
+	fd_t spare[SPARE_MOST];  /* empty files */
+	uint32_t n_spare;
+	uint32_t next_uid;
+	struct nursery *nursery; /* owned; NULL: the last one is gone */
 };
 
 static err_t write_all(int memfd, const void *bytes, size_t n, struct diag *d)
@@ -99,7 +104,9 @@ static uint64_t longest_file(const struct worker_kit *k, bytes_t ram)
 static err_t kit_fill(struct worker_kit *k, const struct image *like,
 		      const struct worker_kit_options *o, struct diag *d)
 {
+	struct diag why = DIAG_INIT;
 	struct jail_host host;
+	err_t e;
 
 	jail_host_ask(&host);
 	TRY(jail_host_require(&host, o->without, d));
@@ -118,7 +125,10 @@ static err_t kit_fill(struct worker_kit *k, const struct image *like,
 		.without = o->without, .netns = k->netns.raw, .cgroup = k->cgroup.raw,
 		.limits = { .file_bytes = longest_file(k, geometry_ram(image_geometry(like))) },
 	};
-	return OK;
+	e = nursery_start(k->program.raw, &k->jail, &why, &k->nursery);
+	if (e.code == ERR_REMOTE)
+		return diag_fail(d, e, "%s: is not the worker program, or cannot be run here", o->program);
+	return failed(e) ? diag_fail(d, e, "%s", why.text) : OK;
 }
 
 err_t worker_kit_new(const struct image *like, const struct worker_kit_options *o, struct diag *d,
@@ -129,6 +139,8 @@ err_t worker_kit_new(const struct image *like, const struct worker_kit_options *
 
 	if (k == NULL)
 		return FAIL(ERR_NOMEM);
+	refs_init(&k->references);
+	(void)pthread_mutex_init(&k->lock, NULL);
 	k->program = k->kvm = k->netns = k->cgroup = k->layout = FD_NONE;
 	k->faults = (fd_t){ open("/dev/userfaultfd", O_RDWR | O_CLOEXEC) };
 	e = kit_fill(k, like, o, d);
@@ -140,10 +152,20 @@ err_t worker_kit_new(const struct image *like, const struct worker_kit_options *
 	return OK;
 }
 
+struct worker_kit *worker_kit_again(struct worker_kit *k)
+{
+	refs_take(&k->references);
+	return k;
+}
+
 void worker_kit_free(struct worker_kit *k)
 {
-	if (k == NULL)
+	if (k == NULL || !refs_drop(&k->references))
 		return;
+	while (k->n_spare > 0)
+		fd_drop(&k->spare[--k->n_spare]);
+	nursery_free(k->nursery);
+	(void)pthread_mutex_destroy(&k->lock);
 	fd_drop(&k->kvm);
 	fd_drop(&k->netns);
 	fd_drop(&k->cgroup);
@@ -168,58 +190,90 @@ int worker_kit_faults(const struct worker_kit *k)
 	return k->faults.raw;
 }
 
-err_t worker_kit_layers_new(const struct worker_kit *k, struct diag *d, struct zygote_layers *ret)
+/* ---- layers ---- */
+
+static fd_t spare_take(struct worker_kit *k)
+{
+	fd_t f = FD_NONE;
+
+	(void)pthread_mutex_lock(&k->lock);
+	if (k->n_spare > 0)
+		f = fd_take(&k->spare[--k->n_spare]);
+	(void)pthread_mutex_unlock(&k->lock);
+	return f;
+}
+
+err_t worker_kit_layers_new(struct worker_kit *k, struct diag *d, struct zygote_layers *ret)
 {
 	for (uint32_t i = 0; i < k->disks; i++) {
-		TRY(layer_file_new(NULL, k->capacity[i], d, &ret->fd[i]));
-		ret->raw[i] = ret->fd[i].raw;
+		fd_t *f = &ret->fd[i];
+
+		*f = spare_take(k);
+		if (fd_is_open(*f) && ftruncate(f->raw, (off_t)k->capacity[i].v) != 0)
+			fd_drop(f);
+		if (!fd_is_open(*f))
+			TRY(layer_file_new(NULL, k->capacity[i], d, f));
+		ret->raw[i] = f->raw;
 		ret->n = i + 1;
 	}
 	return OK;
 }
 
-/* ---- a process ---- */
-
-/* Only system calls: the caller may have other threads. The worker finds its socket at 3. */
-_Noreturn static void become_worker(int program, const struct jail_options *jail, int socket)
+/* ext4 does not give a new file the number of one that was removed in the last minutes, but looks at
+ * each of those first (fs/ext4/ialloc.c, recently_deleted): whoever makes and removes many makes them
+ * more and more slowly. */
+void worker_kit_layers_back(struct worker_kit *k, struct zygote_layers *l)
 {
-	char number[3][24];
-	char *argv[5] = { (char *)(uintptr_t)"spore-worker", number[0], number[1], number[2], NULL };
-	char *envp[1] = { NULL };
-
-	(void)snprintf(number[0], sizeof number[0], "%u", jail->uid);
-	(void)snprintf(number[1], sizeof number[1], "%u", jail->without);
-	(void)snprintf(number[2], sizeof number[2], "%llu",
-		       (unsigned long long)jail->limits.file_bytes);
-	if (socket == 3 ? fcntl(3, F_SETFD, 0) == 0 : dup2(socket, 3) == 3)
-		(void)syscall(SYS_execveat, program, "", argv, envp, AT_EMPTY_PATH);
-	_exit(127);
+	for (uint32_t i = 0; i < l->n; i++) {
+		if (ftruncate(l->fd[i].raw, 0) != 0)
+			continue;
+		(void)pthread_mutex_lock(&k->lock);
+		if (k->n_spare < SPARE_MOST)
+			k->spare[k->n_spare++] = fd_take(&l->fd[i]);
+		(void)pthread_mutex_unlock(&k->lock);
+	}
+	zygote_layers_drop(l);
 }
+
+/* ---- a process ---- */
 
 /* Each its own user, so that neither a signal nor a limit reaches from one to another; by process
  * number, which no two that live have. */
-static struct jail_options jail_of(const struct worker_kit *k)
+static uint32_t uid_of(struct worker_kit *k)
 {
-	struct jail_options jail = k->jail;
-	uint32_t n = atomic_fetch_add(&((struct worker_kit *)(uintptr_t)k)->next_uid, 1);
-
-	jail.uid = JAIL_UIDS + ((uint32_t)getpid() * 4096u + n) % JAIL_UIDS_MAX;
-	return jail;
+	return JAIL_UIDS + ((uint32_t)getpid() * 4096u + k->next_uid++) % JAIL_UIDS_MAX;
 }
 
-err_t worker_kit_fork(const struct worker_kit *k, struct diag *d, struct jail_child *ret_child,
+/* One that was killed is replaced, once. */
+static err_t bear(struct worker_kit *k, int socket, struct diag *d, struct born *ret)
+{
+	err_t e;
+
+	if (k->nursery != NULL) {
+		struct diag why = DIAG_INIT;
+
+		e = nursery_bear(k->nursery, uid_of(k), socket, &why, ret);
+		if (e.code != ERR_REMOTE)
+			return failed(e) ? diag_fail(d, e, "%s", why.text) : OK;
+		nursery_free(k->nursery);
+		k->nursery = NULL;
+	}
+	TRY(nursery_start(k->program.raw, &k->jail, d, &k->nursery));
+	return nursery_bear(k->nursery, uid_of(k), socket, d, ret);
+}
+
+err_t worker_kit_bear(struct worker_kit *k, struct diag *d, struct born *ret_born,
 		      fd_t *ret_socket)
 {
-	struct jail_options jail = jail_of(k);
 	int ends[2];
 	err_t e;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
 		return diag_sys(d, FAIL_SYS(errno), "making a worker's socket");
 	*ret_socket = (fd_t){ ends[0] };
-	e = jail_fork(&jail, d, ret_child);
-	if (!failed(e) && ret_child->pid == 0)
-		become_worker(k->program.raw, &jail, ends[1]);
+	(void)pthread_mutex_lock(&k->lock);
+	e = bear(k, ends[1], d, ret_born);
+	(void)pthread_mutex_unlock(&k->lock);
 	(void)close(ends[1]);
 	return e;
 }

@@ -25,8 +25,8 @@ static struct zygote *zygote_here(void)
 
 /* A worker's process and its socket, without what knows how to use them. */
 struct bare {
-	const struct worker_kit *kit;
-	struct jail_child child;
+	struct worker_kit *kit;
+	struct born child;
 	fd_t socket;
 	struct board board;
 	fd_t board_memfd;
@@ -77,7 +77,8 @@ static void answers(struct bare *b, enum err_code code, const char *words)
 {
 	struct worker_say s = heard(b);
 
-	assert_int_equal(s.kind, code == ERR_NONE ? WORKER_DONE : WORKER_FAILED);
+	if ((s.kind == WORKER_DONE) != (code == ERR_NONE))
+		fail_msg("it answers %d: %s", (int)s.kind, s.text);
 	if (s.code != (uint32_t)code || strstr(s.text, words) == NULL)
 		fail_msg("%s (%u), expected \"%s\"", s.text, s.code, words);
 }
@@ -89,7 +90,7 @@ static struct bare *bare_new(struct home *h)
 
 	assert_non_null(b);
 	b->kit = home_kit(h);
-	assert_false(failed(worker_kit_fork(b->kit, &d, &b->child, &b->socket)));
+	assert_false(failed(worker_kit_bear(b->kit, &d, &b->child, &b->socket)));
 	assert_false(failed(board_new(&d, &b->board, &b->board_memfd)));
 	assert_false(failed(worker_kit_layers_new(b->kit, &d, &b->layers)));
 	assert_int_equal(b->layers.n, 1);

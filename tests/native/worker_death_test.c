@@ -42,9 +42,10 @@ static void nothing_more_than(struct left before)
 {
 	struct left after = left_now();
 
-	assert_int_equal(after.fds, before.fds);
+	/* A layer that a zygote has is not kept for the next. */
+	assert_true(after.fds <= before.fds);
 	assert_int_equal(after.children, before.children);
-	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	assert_true(waitpid(-1, NULL, WNOHANG) <= 0); /* the nursery is there */
 }
 
 /* ---- of what ---- */
@@ -209,9 +210,11 @@ static void before_it_is_ready(void **state)
 {
 	struct zygote *z = zygote_here();
 	struct home *h = home_new(zygote_image(z));
-	struct left before = left_now();
+	struct left before;
 
 	(void)state;
+	worked_free(worked_start(h, NULL)); /* what is kept for the next, its disk's layer, is there */
+	before = left_now();
 	for (int i = 0; i < 5; i++) {
 		struct worked *w = worked_start(h, NULL);
 		struct diag d = DIAG_INIT;
@@ -269,7 +272,7 @@ static void without_its_supervisor(bool hang_up)
 		supervise(z, hang_up);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, hang_up ? 0 : SIGKILL);
-	for (int i = 0; i < WORKERS && !hang_up; i++) {
+	for (int i = 0; i < (hang_up ? 1 : WORKERS + 1); i++) { /* the nursery too */
 		assert_true(wait(&status) > 0);
 		assert_true(status == 0 || status == SIGKILL);
 	}

@@ -91,20 +91,26 @@ def sock(place):
 
 
 def workers(pid):
-    """Processes below this one that are not zombies."""
-    found, todo = [], [pid]
+    """Those below this one that are, or may become, a machine."""
+    return [w for w, name in below(pid).items() if name != 'spore-nursery']
+
+
+def below(pid):
+    """The names of the processes below this one that are not zombies."""
+    found, todo = {}, [pid]
     while todo:
         parent = todo.pop()
         for entry in os.listdir('/proc'):
             try:
                 with open(f'/proc/{entry}/stat') as f:
-                    state, above = f.read().rsplit(')', 1)[1].split()[:2]
+                    begin, _, end = f.read().rpartition(')')
+                    state, above = end.split()[:2]
             except (OSError, ValueError):
                 continue
             if entry.isdigit() and int(above) == parent:
                 todo.append(int(entry))
                 if state != 'Z':
-                    found.append(int(entry))
+                    found[int(entry)] = begin.partition('(')[2]
     return found
 
 
@@ -158,12 +164,12 @@ def check_life(t, place):
     check_files(t, place)
     with open(place.at('run', '.serve', 'pid')) as f:
         pid = int(f.read())
-    below = workers(pid)
+    all_of_it = below(pid)
     os.kill(pid, signal.SIGTERM)
     wait_for(lambda: is_gone(pid), 'the supervisor to leave')
     t.case('it takes everything along', place.folders() == [] and
-           not os.path.exists(place.at('run', '.serve')) and len(below) > 0 and
-           all(is_gone(w) for w in below), (place.folders(), below))
+           not os.path.exists(place.at('run', '.serve')) and len(all_of_it) > 0 and
+           all(is_gone(w) for w in all_of_it), (place.folders(), all_of_it))
 
 
 def check_children(t, place):
@@ -463,7 +469,7 @@ def check_storm(t, place):
            s.stderr.count('\n') == 160 - len(good) and
            all(c['fault_message'] for c in reply['children'] if not c['ok']), s.stderr[-500:])
     t.case('no folder is left of those that were not', sorted(place.folders()) == sorted(good),
-           place.folders())
+           sorted(set(place.folders()) ^ set(good)))
     for name in good:
         place.spore('stop', name)
     wait_for(lambda: workers(p.pid) == [], 'all workers to be gone')
@@ -479,17 +485,17 @@ def check_killed(t, place):
     place.spore('pool', '--set', 'z=2')
     place.spore('spawn', 'z', '-n', '5')
     wait_for(lambda: rows(place, 'pool')[0]['shells'] == 2, 'the pool')
-    below = workers(p.pid)
-    t.case('each child is a process', len(below) >= 7, below)
-    victim = next(w for w in below if not is_gone(w))
+    children, all_of_it = workers(p.pid), below(p.pid)
+    t.case('each child is a process', len(children) >= 7, all_of_it)
+    victim = next(w for w in children if not is_gone(w))
     os.kill(victim, signal.SIGKILL)
     wait_for(lambda: is_gone(victim), 'a worker to die')
     t.case('the death of a worker is not that of the others',
            wait_for(lambda: len(place.machines()) >= 4, 'the others'))
     p.kill()
     p.wait(PATIENCE)
-    wait_for(lambda: all(is_gone(w) for w in below), 'the workers to go')
-    t.case('kill -9 leaves no process', all(is_gone(w) for w in below))
+    wait_for(lambda: all(is_gone(w) for w in all_of_it), 'the workers to go')
+    t.case('kill -9 leaves no process', all(is_gone(w) for w in all_of_it))
     left = [n for n in place.folders()]
     t.case('and folders, which the next command clears', len(left) >= 4 and
            place.machines() == [] and place.folders() == [], left)

@@ -2,11 +2,13 @@
 #include "support/jailed.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "support/test.h"
@@ -24,6 +26,57 @@ struct jail_options jailed_options(void)
 	};
 }
 
+struct raised {
+	pid_t pid;
+	err_t e;
+	struct diag d;
+};
+
+/* Returns in the child alone. */
+static void nursery_do(const struct jail_options *o, int to)
+{
+	struct raised r = { .d = DIAG_INIT };
+	struct jail_nursery n;
+	struct jail_birth b = { -1, FD_NONE };
+
+	r.e = jail_nursery_enter(o, &r.d, &n);
+	if (!failed(r.e))
+		r.e = jail_bear(&n, &r.d, &b);
+	if (b.pid == 0)
+		return;
+	if (!failed(r.e))
+		r.e = jail_raise(&n, &b, &r.d);
+	r.pid = b.pid;
+	_exit(write(to, &r, sizeof r) == (ssize_t)sizeof r ? 0 : BROKEN);
+}
+
+err_t jailed_bear(const struct jail_options *o, struct diag *d, struct born *ret_born)
+{
+	struct raised r;
+	pid_t nursery;
+	int said[2];
+
+	assert_int_equal(pipe2(said, O_CLOEXEC), 0);
+	nursery = fork();
+	assert_true(nursery >= 0);
+	if (nursery == 0) {
+		nursery_do(o, said[1]);
+		*ret_born = (struct born){ 0, FD_NONE };
+		return OK;
+	}
+	assert_int_equal(read(said[0], &r, sizeof r), sizeof r);
+	assert_int_equal(waitpid(nursery, NULL, 0), nursery);
+	(void)close(said[0]);
+	(void)close(said[1]);
+	if (failed(r.e) && d != NULL)
+		*d = r.d;
+	if (failed(r.e) && r.pid > 0)
+		(void)waitpid(r.pid, NULL, 0);
+	if (!failed(r.e))
+		*ret_born = (struct born){ r.pid, { (int)syscall(SYS_pidfd_open, r.pid, 0) } };
+	return r.e;
+}
+
 static _Noreturn void job_do(const struct jail_options *o, int kind, jailed_job *job, void *ctx)
 {
 	struct diag d = DIAG_INIT;
@@ -39,12 +92,12 @@ static _Noreturn void job_do(const struct jail_options *o, int kind, jailed_job 
 
 static int run(const struct jail_options *o, int kind, jailed_job *job, void *ctx)
 {
-	struct jail_child c;
+	struct born c;
 	struct diag d = DIAG_INIT;
 	int status;
 
-	if (failed(jail_fork(o, &d, &c)))
-		fail_msg("jail_fork: %s", d.text);
+	if (failed(jailed_bear(o, &d, &c)))
+		fail_msg("no birth: %s", d.text);
 	if (c.pid == 0)
 		job_do(o, kind, job, ctx);
 	assert_int_equal(waitpid(c.pid, &status, 0), c.pid);

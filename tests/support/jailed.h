@@ -2,16 +2,16 @@
 /* Processes in jails, for tests: made, made to try something, and what became of them. */
 #pragma once
 
+#include "life/nursery.h"
 #include "machine/jail/filter.h"
-#include "machine/jail/jail.h"
-
-enum { JAILED_FILTER = 1, JAILED_NO_ENTER = 2 };
 
 /* What a jailed process does. The number that it returns, below 120, is its exit status. */
 typedef int jailed_job(void *ctx);
 
 /* Options that leave nothing out. */
 struct jail_options jailed_options(void);
+/* Born in a nursery of its own: pid is 0 in the child. Else once it was raised. */
+err_t jailed_bear(const struct jail_options *o, struct diag *d, struct born *ret_born);
 /* Does a job in a jail and waits for its end: a status as waitpid(2) gives. Fails the test when there
  * is no jail to be had. */
 int jailed_run(const struct jail_options *o, jailed_job *job, void *ctx);

@@ -2,6 +2,7 @@
 /* By ptrace(2); the registers are x86's. */
 #include "support/puppet.h"
 
+#include <errno.h>
 #include <sys/ptrace.h>
 #include <sys/user.h>
 #include <sys/wait.h>
@@ -37,6 +38,18 @@ void puppet_fault(pid_t pid)
 
 	r.rip = 8;
 	let_go(pid, r);
+}
+
+uint64_t puppet_stack_guard(pid_t pid)
+{
+	struct user_regs_struct r = take(pid);
+	uint64_t word;
+
+	errno = 0;
+	word = (uint64_t)ptrace(PTRACE_PEEKDATA, pid, (void *)(r.fs_base + 0x28), NULL);
+	assert_int_equal(errno, 0);
+	assert_int_equal(ptrace(PTRACE_DETACH, pid, NULL, NULL), 0);
+	return word;
 }
 
 void puppet_call(pid_t pid, long nr)

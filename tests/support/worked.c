@@ -77,7 +77,7 @@ void home_free(struct home *h)
 	free(h);
 }
 
-const struct worker_kit *home_kit(const struct home *h)
+struct worker_kit *home_kit(const struct home *h)
 {
 	return h->kit;
 }
@@ -291,16 +291,50 @@ void thread_sleeps(pid_t pid, const char *name)
 	}
 }
 
-int children_now(void)
+static bool is_nursery(int pid)
+{
+	char path[64], name[32] = "";
+	FILE *f;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/comm", pid);
+	f = fopen(path, "re");
+	if (f == NULL || fgets(name, sizeof name, f) == NULL)
+		name[0] = '\0';
+	if (f != NULL)
+		(void)fclose(f);
+	return strcmp(name, "spore-nursery\n") == 0;
+}
+
+static int children_count(bool nurseries, pid_t *ret_last)
 {
 	FILE *f = fopen("/proc/thread-self/children", "re");
-	int n = 0, pid;
+	int n = 0;
+	pid_t pid;
 
 	assert_non_null(f);
-	while (fscanf(f, "%d", &pid) == 1)
+	while (fscanf(f, "%d", &pid) == 1) {
+		if (is_nursery(pid) != nurseries)
+			continue;
 		n++;
+		*ret_last = pid;
+	}
 	(void)fclose(f);
 	return n;
+}
+
+int children_now(void)
+{
+	pid_t last;
+
+	return children_count(false, &last);
+}
+
+pid_t nursery_now(void)
+{
+	pid_t pid = 0;
+
+	assert_int_equal(children_count(true, &pid), 1);
+	return pid;
 }
 
 int entries_of(const char *folder)

@@ -12,7 +12,7 @@
 struct home;
 struct home *home_new(const struct image *like);
 void home_free(struct home *h);
-const struct worker_kit *home_kit(const struct home *h);
+struct worker_kit *home_kit(const struct home *h);
 /* Is this a build with sanitizers? They make calls of their own, so its workers have no filters. */
 bool sanitized(void);
 
@@ -42,7 +42,9 @@ struct diag worked_ends(struct worked *w, enum vm_outcome outcome);
 
 /* Waits until a thread of that process with that name sleeps. */
 void thread_sleeps(pid_t pid, const char *name);
-/* Children of this process that are there or not waited for. */
+/* Children of this process that are there or not waited for, but for the nurseries of its homes. */
 int children_now(void);
+/* That of this process, which has one home. */
+pid_t nursery_now(void);
 /* Entries of a folder, "." and ".." among them. */
 int entries_of(const char *folder);

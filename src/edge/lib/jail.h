@@ -2,10 +2,9 @@
 /* What callers say of a child's confinement, as a kit for workers. */
 #pragma once
 
-#include <spore.h>
-
+#include "edge/lib/zygote.h"
 #include "life/worker_kit.h"
 
-/* `jail` NULL: all walls. For children of that machine. */
-must_check err_t jail_kit(const struct spore_jail *jail, const struct image *machine,
-			  struct diag *d, struct worker_kit **ret_kit);
+/* For children of that zygote. `jail` NULL: all walls, and one kit for all who ask so. */
+must_check err_t jail_kit(spore_zygote *z, const struct spore_jail *jail, struct diag *d,
+			  struct worker_kit **ret_kit);

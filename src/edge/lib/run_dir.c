@@ -87,20 +87,20 @@ static bool is_dead(int folder)
 	return fcntl(fd.raw, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK;
 }
 
-/* Everything in the folder, then the folder. */
-static void folder_clear(int root, int folder, const char *name)
+/* Everything in the folder, then the folder, which is taken: there may be no other descriptor to be
+ * had. */
+static void folder_clear(int root, fd_t *folder, const char *name)
 {
-	int again = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = again >= 0 ? fdopendir(again) : NULL;
+	DIR *dir = fdopendir(folder->raw);
 	struct dirent *e;
 
 	while (dir != NULL && (e = readdir(dir)) != NULL)
 		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			(void)unlinkat(folder, e->d_name, 0);
-	if (dir != NULL)
+			(void)unlinkat(dirfd(dir), e->d_name, 0);
+	if (dir != NULL) {
+		*folder = FD_NONE;
 		(void)closedir(dir);
-	else if (again >= 0)
-		(void)close(again);
+	}
 	(void)unlinkat(root, name, AT_REMOVEDIR);
 }
 
@@ -118,7 +118,7 @@ static bool folder_lives(int root, const char *name)
 		return false;
 	if (!is_dead(folder.raw))
 		return true;
-	folder_clear(root, folder.raw, name);
+	folder_clear(root, &folder, name);
 	return false;
 }
 
@@ -187,6 +187,7 @@ static err_t claim_take(const char *name, struct diag *d, struct run_claim *ret)
 	__attribute__((cleanup(run_claim_drop))) struct run_claim c = RUN_CLAIM_NONE;
 	char root[RUN_PATH_MAX];
 	owned_fd lock = FD_NONE;
+	err_t e;
 
 	TRY(root_open(d, root, sizeof root, &c.root));
 	TRY(root_lock(c.root.raw, d, &lock));
@@ -197,7 +198,10 @@ static err_t claim_take(const char *name, struct diag *d, struct run_claim *ret)
 	(void)snprintf(c.path, sizeof c.path, "%.*s/%s",
 		       (int)(sizeof c.path - sizeof c.name - 2), root, c.name);
 	TRY(claim_folder(&c, d));
-	TRY(claim_lock(&c, d));
+	e = claim_lock(&c, d);
+	if (failed(e) && !fd_is_open(c.lock)) /* nor is anything else in there */
+		(void)unlinkat(c.root.raw, c.name, AT_REMOVEDIR);
+	TRY(e);
 	*ret = c;
 	c = RUN_CLAIM_NONE;
 	return OK;
@@ -231,11 +235,14 @@ err_t run_claim_write(const struct run_claim *c, const char *file, const char *t
 
 void run_claim_drop(struct run_claim *c)
 {
+	bool locked = fd_is_open(c->lock);
 	owned_fd lock = FD_NONE;
 
-	/* A claim that never got as far as its lock leaves a folder that the next call clears. */
-	if (fd_is_open(c->lock) && !failed(root_lock(c->root.raw, NULL, &lock)))
-		folder_clear(c->root.raw, c->folder.raw, c->name);
+	/* Its lock first: there may be no other descriptor to be had. Whoever clears the folder and
+	 * takes the name in between has another folder. */
+	fd_drop(&c->lock);
+	if (locked && !failed(root_lock(c->root.raw, NULL, &lock)))
+		folder_clear(c->root.raw, &c->folder, c->name);
 	claim_close(c);
 }
 

@@ -93,7 +93,7 @@ static err_t spawn_jailed(spore_zygote *z, const struct spore_spawn_options *o, 
 	TRY(identity_take(o->identity, &identity, d));
 	TRY(identity_for(&identity, zygote_image(z->zygote), &given, d));
 	if (r.pool == NULL)
-		TRY(jail_kit(o->jail, zygote_image(z->zygote), d, &r.kit));
+		TRY(jail_kit(z, o->jail, d, &r.kit));
 	e = child_spawn(&r, d, ret_machine);
 	if (failed(e))
 		worker_kit_free(r.kit);

@@ -9,6 +9,7 @@
 #include "edge/lib/machine.h"
 #include "edge/lib/timings.h"
 #include "life/snapshot.h"
+#include "life/worker_kit.h"
 
 enum {
 	FREEZE_LEAST = sizeof(struct spore_freeze_options),
@@ -31,6 +32,7 @@ static err_t handle_new(spore_zygote **ret, struct diag *d)
 	if (z == NULL)
 		return diag_fail(d, FAIL(ERR_NOMEM), "zygote: out of memory");
 	refs_init(&z->references);
+	(void)pthread_mutex_init(&z->lock, NULL);
 	*ret = z;
 	return OK;
 }
@@ -159,6 +161,8 @@ void spore_zygote_free(spore_zygote *z)
 {
 	if (z == NULL || !refs_drop(&z->references))
 		return;
+	worker_kit_free(z->kit);
+	(void)pthread_mutex_destroy(&z->lock);
 	zygote_free(z->zygote);
 	free(z);
 }

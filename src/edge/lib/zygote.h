@@ -2,6 +2,7 @@
 /* The public handles of zygotes and pools. */
 #pragma once
 
+#include <pthread.h>
 #include <spore.h>
 
 #include "base/refs.h"
@@ -11,6 +12,8 @@
 struct spore_zygote {
 	struct refs references;
 	struct zygote *zygote; /* one reference */
+	pthread_mutex_t lock;
+	struct worker_kit *kit; /* of children and pools without a jail of their own; NULL: none yet */
 };
 
 struct spore_pool {

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -68,14 +67,11 @@ static err_t check_born(const struct jail_options *o, struct diag *d)
 	return check_alone(d);
 }
 
-static err_t attach_refuse(const struct jail_options *o, struct diag *d)
+static err_t attach_refuse(struct diag *d)
 {
 	/* Neither a core nor ptrace(2) nor /proc/PID/mem, for other processes of the same user. */
 	if (prctl(PR_SET_DUMPABLE, 0) != 0)
 		return diag_sys(d, FAIL_SYS(errno), "PR_SET_DUMPABLE");
-	/* Again: a change of user has taken it back (prctl(2)). */
-	if (o->dies_with_parent && prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
-		return diag_sys(d, FAIL_SYS(errno), "PR_SET_PDEATHSIG");
 	return OK;
 }
 
@@ -83,13 +79,11 @@ err_t jail_enter(const struct jail_options *o, struct diag *d)
 {
 	TRY(check_born(o, d));
 	TRY(descriptors_close(o->keep, o->n_keep, d));
-	if (jail_has(o, JAIL_USERNS))
-		nesting_forbid();
 	if (jail_has(o, JAIL_MOUNTNS))
 		TRY(root_empty(d));
 	TRY(limits_set(o, d));
 	TRY(privileges_drop(o, d));
 	if (jail_has(o, JAIL_LANDLOCK))
 		TRY(landlock_enter(d));
-	return attach_refuse(o, d);
+	return attach_refuse(d);
 }

@@ -2,9 +2,10 @@
 /* What confines a worker, a process that runs one machine: walls that hold when everything in the
  * worker's own memory is the guest's.
  *
- * Theory of operation. Three calls, each as early as what it takes away can be missed:
+ * Theory of operation. Workers are born in a nursery, a child of the supervisor's that does nothing
+ * else (docs/design/0020). What they lose, each as early as it can be missed:
  *
- *   jail_fork          in the supervisor: a child in namespaces of its own. It may exec.
+ *   jail_bear          in the nursery: a sibling of it in namespaces of its own.
  *   jail_enter         in the child, first thing, with one thread: everything else that is not a
  *                      system call filter. Afterwards it has the descriptors that it was told to
  *                      keep, an empty root, and no way to open anything. It may make threads.
@@ -62,8 +63,6 @@ struct jail_options {
 	int netns;
 	/* A folder of a cgroup file system, or -1. */
 	int cgroup;
-	/* SIGKILL when the thread that called jail_fork ends; else it goes on. */
-	bool dies_with_parent;
 	struct jail_limits limits;
 	/* The descriptors that jail_enter leaves open, ascending. Of 0, 1 and 2, those that are not
 	 * among them become /dev/null. */
@@ -71,21 +70,30 @@ struct jail_options {
 	size_t n_keep;
 };
 
-/* A child of the calling process. pid is 0 in the child itself. Its death, which is an ordinary
- * one to wait for, ends whatever it had started. */
-struct jail_child { pid_t pid; fd_t pidfd; };
+/* A process that bears workers: of one thread, a child of their supervisor. It never comes out of the
+ * network namespace again. `options.uid` is to be set before each birth. */
+struct jail_nursery {
+	struct jail_options options;
+	bool of_root;
+};
+/* Uses of the options `netns`. */
+must_check err_t jail_nursery_enter(const struct jail_options *o, struct diag *d,
+				    struct jail_nursery *ret_nursery);
 
-/* Makes the child: first process of its pid namespace, root in a user namespace whose root is
- * nobody outside, in the cgroup. Uses of the options `without`, `uid`, `netns`, `cgroup` and
- * `dies_with_parent`. Any thread; of a process with several, the child may only exec or make
- * system calls. It keeps everything that was open or mapped. The child of a process that dies
- * half way through is gone, whatever `dies_with_parent` says. */
-must_check err_t jail_fork(const struct jail_options *o, struct diag *d,
-			   struct jail_child *ret_child);
+/* pid is 0 in the child itself. */
+struct jail_birth { pid_t pid; fd_t go; };
+
+/* A child of the calling process's parent, which is the one to wait for it: first process of its pid
+ * namespace, with a copy of all that the nursery has in memory and open. It waits to be raised, and
+ * is root then in a user namespace whose root is nobody outside; where it is not, it ends with status
+ * 127. Uses of the options `without`, `uid`, `netns`. */
+must_check err_t jail_bear(const struct jail_nursery *n, struct diag *d, struct jail_birth *ret_birth);
+/* In the nursery: gives it its user, puts it into the cgroup, lets it go. Takes the birth. */
+must_check err_t jail_raise(const struct jail_nursery *n, struct jail_birth *birth, struct diag *d);
 
 /* In the child, which has one thread: closes, limits, hides and drops. Uses of the options
- * `without`, `limits`, `keep`, `dies_with_parent`, and `uid` where there is no user namespace. A
- * process for which this fails is half confined and must end. */
+ * `without`, `limits`, `keep`, and `uid` where there is no user namespace. A process for which this
+ * fails is half confined and must end. */
 must_check err_t jail_enter(const struct jail_options *o, struct diag *d);
 
 /* An empty network namespace, held by its descriptor. One serves all workers of a supervisor: to

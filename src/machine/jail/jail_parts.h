@@ -26,8 +26,5 @@ must_check err_t descriptors_close(const int *keep, size_t n, struct diag *d);
 /* A root folder with nothing in it. */
 must_check err_t root_empty(struct diag *d);
 must_check err_t limits_set(const struct jail_options *o, struct diag *d);
-/* No user namespace within this one, where every user could be root again; as far as a settings
- * folder can be written. Before root_empty. */
-void nesting_forbid(void);
 /* No privilege is left, and none can be gained. */
 must_check err_t privileges_drop(const struct jail_options *o, struct diag *d);

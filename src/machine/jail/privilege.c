@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Limits (getrlimit(2)), capabilities (capabilities(7)), the user. */
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
@@ -36,15 +35,6 @@ err_t limits_set(const struct jail_options *o, struct diag *d)
 			return diag_sys(d, FAIL_SYS(errno), "limiting %s", all[i].word);
 	}
 	return OK;
-}
-
-/* The file speaks of the namespace of whoever writes it (namespaces(7)). */
-void nesting_forbid(void)
-{
-	owned_fd f = { open("/proc/sys/user/max_user_namespaces", O_WRONLY | O_CLOEXEC) };
-
-	if (fd_is_open(f))
-		(void)!write(f.raw, "0", 1);
 }
 
 /* What a program that is executed, or a change of user, could give back. */

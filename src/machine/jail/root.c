@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A mount namespace whose root is one file system, empty and read-only, moved over the old root as a
- * kernel that boots does it (Documentation/filesystems/ramfs-rootfs-initramfs.rst, switch_root). No
- * name leads below it: a path begins at the process's root, which chroot has put on top, and to leave
- * that takes a descriptor of a folder, or a right, and neither is left. pivot_root(2) would say the
- * same with more work: it looks at every thread of the host for one that stands on the old root, which
- * makes the thousandth worker's start many times as long as the first's. */
+/* A root folder that is one file system, empty and read-only, in a mount namespace of its own. No path
+ * leads out of it: that takes a descriptor of a folder, or a right, and neither is left. Being chrooted
+ * also forbids user namespaces within this one, where every user could be root again (the kernel's
+ * create_user_ns). pivot_root(2) would do more work for less: it looks at every thread of the host for
+ * one that stands on the old root, which makes the thousandth worker's start many times as long as the
+ * first's. */
 #include <errno.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -31,8 +31,7 @@ err_t root_empty(struct diag *d)
 	if (unshare(CLONE_NEWNS) != 0)
 		return jail_refused(JAIL_MOUNTNS, errno, d);
 	TRY(root_mount(d));
-	if (chdir(PLACE) != 0 || mount(".", "/", NULL, MS_MOVE, NULL) != 0 || chroot(".") != 0 ||
-	    chdir("/") != 0)
+	if (chroot(PLACE) != 0 || chdir("/") != 0)
 		return diag_sys(d, (err_t){ ERR_JAIL, errno }, "changing the root folder");
 	return OK;
 }

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,10 +73,10 @@ static void program_is_executed(void)
 	char number[16];
 	char *argv[] = { "jailed", "enter", number, NULL };
 	struct diag d = DIAG_INIT;
-	struct jail_child c;
+	struct born c;
 
 	(void)snprintf(number, sizeof number, "%d", leaked);
-	if (failed(jail_fork(&o, &d, &c)))
+	if (failed(jailed_bear(&o, &d, &c)))
 		fail_msg("%s", d.text);
 	if (c.pid == 0) {
 		(void)syscall(SYS_execveat, self, "", argv, environ, AT_EMPTY_PATH);
@@ -143,8 +142,8 @@ static void a_worker_of_root_is_another_user(void **state)
 	char path[64], line[256];
 	unsigned uid[4] = { 0 }, gid[4] = { 0 };
 	gid_t groups[64], extra = 4;
-	int hold[2], n_groups;
-	struct jail_child c;
+	int hold[2], there[2], n_groups;
+	struct born c;
 	FILE *f;
 
 	(void)state;
@@ -157,11 +156,16 @@ static void a_worker_of_root_is_another_user(void **state)
 	assert_true(n_groups >= 0);
 	assert_int_equal(setgroups(1, &extra), 0);
 	assert_int_equal(pipe(hold), 0);
-	assert_false(failed(jail_fork(&o, NULL, &c)));
+	assert_int_equal(pipe(there), 0);
+	assert_false(failed(jailed_bear(&o, NULL, &c)));
 	if (c.pid == 0) {
 		(void)close(hold[1]);
+		(void)!write(there[1], "t", 1);
 		_exit((int)read(hold[0], line, 1));
 	}
+	assert_int_equal(read(there[0], line, 1), 1); /* and has become what it is to be */
+	(void)close(there[0]);
+	(void)close(there[1]);
 	assert_int_equal(setgroups((size_t)n_groups, groups), 0);
 	(void)snprintf(path, sizeof path, "/proc/%d/status", (int)c.pid);
 	f = fopen(path, "re");
@@ -200,12 +204,12 @@ static void spaces_are_new(void)
 {
 	struct jail_options o = jailed_options();
 	uint64_t outside[countof(spaces)];
-	struct jail_child c;
+	struct born c;
 	int status;
 
 	for (size_t i = 0; i < countof(spaces); i++)
 		outside[i] = space_of_self(spaces[i]);
-	assert_false(failed(jail_fork(&o, NULL, &c)));
+	assert_false(failed(jailed_bear(&o, NULL, &c)));
 	for (size_t i = 0; i < countof(spaces) && c.pid == 0; i++) {
 		if (space_of_self(spaces[i]) == 0 || space_of_self(spaces[i]) == outside[i])
 			_exit(1 + (int)i);
@@ -246,10 +250,10 @@ static void netns_is_shared(void)
 	assert_true(netns_of(net.raw) != netns_of(-1));
 	o.netns = net.raw;
 	for (int i = 0; i < 2; i++) {
-		struct jail_child c;
+		struct born c;
 		int status;
 
-		if (failed(jail_fork(&o, &d, &c)))
+		if (failed(jailed_bear(&o, &d, &c)))
 			fail_msg("%s", d.text);
 		if (c.pid == 0)
 			_exit(netns_of(-1) == netns_of(net.raw) && getpid() == 1 ? 0 : 1);
@@ -282,7 +286,7 @@ static int die_of(void *ctx)
 static void a_death_is_reported_as_what_it_was(void **state)
 {
 	struct jail_options o = jailed_options();
-	struct jail_child c;
+	struct born c;
 	int how = -17, status;
 
 	(void)state;
@@ -293,92 +297,13 @@ static void a_death_is_reported_as_what_it_was(void **state)
 	status = jailed_run(&o, die_of, &how);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGILL);
 	/* from outside */
-	assert_false(failed(jail_fork(&o, NULL, &c)));
+	assert_false(failed(jailed_bear(&o, NULL, &c)));
 	if (c.pid == 0)
 		(void)pause();
 	assert_int_equal(syscall(SYS_pidfd_send_signal, c.pidfd.raw, SIGKILL, NULL, 0), 0);
 	assert_int_equal(waitpid(c.pid, &status, 0), c.pid);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	fd_drop(&c.pidfd);
-}
-
-/* A supervisor that dies: the worker holds a pipe open while it lives. */
-static void supervise_and_die(bool together, bool enter, int alive, int tell)
-{
-	struct jail_options o = jailed_options();
-	int keep[] = { 2, alive };
-	struct jail_child c;
-	struct diag d = DIAG_INIT;
-
-	o.dies_with_parent = together;
-	o.keep = keep;
-	o.n_keep = countof(keep);
-	if (failed(jail_fork(&o, &d, &c)))
-		_exit(1);
-	if (c.pid == 0) {
-		if (enter && failed(jail_enter(&o, &d)))
-			_exit(1);
-		(void)!write(alive, "j", 1);
-		for (;;)
-			(void)pause();
-	}
-	(void)close(alive); /* the worker's alone */
-	(void)!write(tell, &c.pid, sizeof c.pid);
-	(void)pause();
-}
-
-enum { PATIENCE = 20000 }; /* ms; far more than it takes to die */
-
-static void supervisor_dies(bool together, bool entered)
-{
-	int alive[2], tell[2];
-	struct pollfd p;
-	pid_t supervisor, worker;
-	char j;
-
-	assert_int_equal(pipe2(alive, O_CLOEXEC), 0);
-	assert_int_equal(pipe2(tell, O_CLOEXEC), 0);
-	supervisor = fork();
-	if (supervisor == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* where the test itself fails */
-		(void)close(alive[0]);
-		supervise_and_die(together, entered, alive[1], tell[1]);
-		_exit(1);
-	}
-	(void)close(alive[1]);
-	(void)close(tell[1]);
-	assert_int_equal(read(tell[0], &worker, sizeof worker), sizeof worker);
-	assert_int_equal(read(alive[0], &j, 1), 1); /* it is there */
-	assert_int_equal(kill(supervisor, SIGKILL), 0);
-	assert_int_equal(waitpid(supervisor, NULL, 0), supervisor);
-	p = (struct pollfd){ .fd = alive[0], .events = POLLIN };
-	if (!together) {
-		assert_int_equal(kill(worker, 0), 0);
-		assert_int_equal(poll(&p, 1, 0), 0);
-	}
-	if (!together || poll(&p, 1, PATIENCE) == 0) {
-		assert_int_equal(kill(worker, SIGKILL), 0);
-		assert_false(together);
-	}
-	assert_int_equal(read(alive[0], &j, 1), 0);
-	(void)close(alive[0]);
-	(void)close(tell[0]);
-}
-
-static void both_ways(void)
-{
-	supervisor_dies(true, false);
-	supervisor_dies(true, true);
-	supervisor_dies(false, false);
-	supervisor_dies(false, true);
-}
-
-static void a_worker_ends_with_its_supervisor_or_not(void **state)
-{
-	(void)state;
-	jails_needed();
-	both_ways();
-	as_user(both_ways);
 }
 
 /* ---- cgroup ---- */
@@ -403,7 +328,7 @@ static void a_worker_is_in_its_cgroup(void **state)
 {
 	struct jail_options o = jailed_options();
 	char group[96], path[128], listed[32] = "";
-	struct jail_child c;
+	struct born c;
 	struct diag d = DIAG_INIT;
 	int hold[2], file;
 
@@ -415,7 +340,7 @@ static void a_worker_is_in_its_cgroup(void **state)
 	}
 	o.cgroup = open(group, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(pipe2(hold, O_CLOEXEC), 0);
-	if (failed(jail_fork(&o, &d, &c)))
+	if (failed(jailed_bear(&o, &d, &c)))
 		fail_msg("%s", d.text);
 	if (c.pid == 0) {
 		(void)close(hold[1]);
@@ -444,7 +369,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_worker_has_its_own_namespaces),
 		cmocka_unit_test(workers_share_one_network_namespace),
 		cmocka_unit_test(a_death_is_reported_as_what_it_was),
-		cmocka_unit_test(a_worker_ends_with_its_supervisor_or_not),
 		cmocka_unit_test(a_worker_is_in_its_cgroup),
 	};
 

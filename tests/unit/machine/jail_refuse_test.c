@@ -41,7 +41,7 @@ static void wrong_use_is_refused(void **state)
 {
 	static const int mixed[] = { 5, 2 };
 	struct jail_options o = jailed_options();
-	struct jail_child c;
+	struct born c;
 	struct diag d = DIAG_INIT;
 
 	(void)state;
@@ -56,7 +56,7 @@ static void wrong_use_is_refused(void **state)
 		return;
 	o.uid = 1000;
 	d = DIAG_INIT;
-	assert_int_equal(jail_fork(&o, &d, &c).code, ERR_USAGE);
+	assert_int_equal(jailed_bear(&o, &d, &c).code, ERR_USAGE);
 	assert_non_null(strstr(d.text, "1000"));
 }
 
@@ -74,7 +74,7 @@ static void userns_is_missed(void)
 {
 	struct jail_options o = jailed_options();
 	struct host_report r = { .n = 0 };
-	struct jail_child c;
+	struct born c;
 	struct jail_host h;
 	struct diag d = DIAG_INIT;
 	char map[64];
@@ -86,7 +86,7 @@ static void userns_is_missed(void)
 	file_write("/proc/sys/user/max_user_namespaces", "0");
 	jail_host_ask(&h);
 	assert_int_equal(h.has & JAIL_WITHOUT(JAIL_USERNS), 0);
-	e = jail_fork(&o, &d, &c);
+	e = jailed_bear(&o, &d, &c);
 	assert_int_equal(e.code, ERR_JAIL);
 	assert_non_null(strstr(d.text, "userns"));
 	assert_false(failed(jail_host_require(&h, JAIL_WITHOUT(JAIL_USERNS), NULL)));

@@ -348,7 +348,7 @@ static const struct lone {
 	L(JAIL_PIDNS, JAIL_WITHOUT(JAIL_USERNS), reading_memory, ESRCH),
 	L(JAIL_NETNS, JAIL_WITHOUT(JAIL_USERNS), connecting_abstract, ECONNREFUSED),
 	L(JAIL_NETNS, JAIL_WITHOUT(JAIL_USERNS), connecting_inet, ENETUNREACH),
-	L(JAIL_USERNS, 0, becoming_root_again, ENOSPC),
+	L(JAIL_MOUNTNS, JAIL_WITHOUT(JAIL_USERNS), becoming_root_again, EPERM),
 	L(JAIL_USERNS, 0, mounting, EPERM),
 #undef L
 };
