@@ -204,11 +204,16 @@ static uint64_t frozen_ns(const struct vm *vm, const struct clock_x86_64 *c)
 	return ns > c->realtime_ns ? ns - c->realtime_ns : 0;
 }
 
+static bool tsc_is_scaled(const struct vm *vm)
+{
+	return vcpu_tsc_is_scaled(&vm->host->vcpu, vm->host->tsc_khz);
+}
+
 err_t arch_load_time(struct vm *vm, const struct image *i, struct diag *d)
 {
 	uint64_t step = frozen_ns(vm, image_clock(i)), tsc_now;
 
-	TRY(tsc_base(vcpus_at(vm->vcpus, (vcpu_id){ 0 }), d, &tsc_now));
+	TRY(tsc_base(vcpus_at(vm->vcpus, (vcpu_id){ 0 }), tsc_is_scaled(vm), d, &tsc_now));
 	for (uint32_t n = 0; n < vcpus_count(vm->vcpus); n++) {
 		const struct vcpu_x86_64 *s = image_vcpu(i, (vcpu_id){ n });
 
@@ -235,7 +240,7 @@ err_t arch_save(struct vm *vm, struct quiesced q, struct diag *d, struct arch_st
 
 	if (s == NULL)
 		return FAIL(ERR_NOMEM);
-	TRY(tsc_base(vcpus_at(vm->vcpus, (vcpu_id){ 0 }), d, &tsc_now));
+	TRY(tsc_base(vcpus_at(vm->vcpus, (vcpu_id){ 0 }), tsc_is_scaled(vm), d, &tsc_now));
 	for (uint32_t i = 0; i < n; i++)
 		TRY(vcpu_save(vcpus_at(vm->vcpus, (vcpu_id){ i }), q, &vm->host->vcpu,
 			      &vm->host->given[i], (vcpu_id){ i }, tsc_now, d, &s->vcpu[i]));

@@ -104,20 +104,18 @@ static size_t joined(const struct pieces *p, uint32_t fresh)
 	return n;
 }
 
-/* One that becomes fresh joins the neighbours that are. */
-static size_t given_up(struct pieces *p, struct ram_extent *e, uint32_t fresh)
+/* What becomes fresh joins the neighbours that are. */
+static size_t neighbours(const struct pieces *p, const struct ram_extent *e, uint32_t fresh)
 {
 	size_t i = (size_t)(e - p->e);
-	size_t neighbours = (size_t)(i > 0 && p->e[i - 1].source == fresh) +
-			    (size_t)(i + 1 < p->n && p->e[i + 1].source == fresh);
 
-	e->source = fresh;
-	e->at = FOFF(e->offset.v);
-	return neighbours;
+	return (size_t)(i > 0 && p->e[i - 1].source == fresh) +
+	       (size_t)(i + 1 < p->n && p->e[i + 1].source == fresh);
 }
 
-static err_t reduce(struct pieces *p, uint32_t fresh)
+static err_t reduce(const struct ram_layering *in, struct pieces *p)
 {
+	uint32_t fresh = in->fresh;
 	owned_heap struct ram_extent **order = calloc(p->n + 1, sizeof(struct ram_extent *));
 	size_t left = joined(p, fresh), n = 0;
 
@@ -127,8 +125,15 @@ static err_t reduce(struct pieces *p, uint32_t fresh)
 		if (p->e[i].source != fresh)
 			order[n++] = &p->e[i];
 	sort_by_length(order, n);
-	for (size_t i = 0; i < n && left > RAM_EXTENTS_MAX; i++)
-		left -= given_up(p, order[i], fresh);
+	for (size_t i = 0; i < n; i++) {
+		size_t joins = neighbours(p, order[i], fresh);
+
+		if (left <= RAM_EXTENTS_MAX && (joins == 0 || order[i]->len.v > in->worthless.v))
+			continue;
+		left -= joins;
+		*order[i] = fresh_piece(fresh, order[i]->offset.v,
+					order[i]->offset.v + order[i]->len.v);
+	}
 	return OK;
 }
 
@@ -144,8 +149,7 @@ err_t ram_extents_plan(const struct ram_layering *in, struct ram_extents *ret)
 		return FAIL(ERR_NOMEM);
 	for (uint32_t i = 0; i < in->n_below; i++)
 		overlay_one(in, &in->below[i], &next, &p);
-	if (p.n > RAM_EXTENTS_MAX)
-		TRY(reduce(&p, in->fresh));
+	TRY(reduce(in, &p));
 	for (size_t i = 0; i < p.n; i++)
 		push(&out, p.e[i]);
 	memcpy(ret->e, few, out.n * sizeof few[0]);

@@ -22,7 +22,12 @@ struct ram_layering {
 	/* Sources that must not be part of the result (bit i: source i): all of them is to be copied
 	 * into the new layer. */
 	uint32_t replaced;
+	/* Pieces up to this length are given up in any case, where that leaves fewer. */
+	bytes_t worthless;
 };
+
+/* To copy that much once costs less than to map it in every child. */
+#define RAM_WORTHLESS BYTES(MIB(1))
 
 /* At most RAM_EXTENTS_MAX pieces. Whatever of `below` now belongs to the fresh source is to be
  * copied into it; of what was a hole, nothing. The smallest pieces are given up first. */

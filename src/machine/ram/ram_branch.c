@@ -19,6 +19,7 @@ static struct ram_layering layering(const struct ram_branch *b)
 		.below = b->below.e, .n_below = b->below.n,
 		.written = b->written.run, .n_written = b->written.n_runs,
 		.fresh = b->fresh, .replaced = ram_base_is_sealed(b->ram->base) ? 0 : 1,
+		.worthless = RAM_WORTHLESS,
 	};
 }
 

@@ -125,7 +125,8 @@ err_t ram_plan_memfd(int memfd, bytes_t ram, struct diag *d, struct ram_extents 
 {
 	struct ram_extent nothing = { BYTES(0), ram, RAM_SOURCE_HOLE, FOFF(0) };
 	struct runs data = { 0 };
-	struct ram_layering l = { .below = &nothing, .n_below = 1, .fresh = 0 };
+	struct ram_layering l = { .below = &nothing, .n_below = 1, .fresh = 0,
+				  .worthless = RAM_WORTHLESS };
 	err_t e = data_runs(memfd, ram.v, d, &data);
 
 	l.written = data.r;
@@ -260,7 +261,8 @@ err_t ram_below_of(const struct ram *r, struct ram_below *ret)
 static err_t plan_private(const struct ram *r, struct diag *d, struct ram_extents *ret)
 {
 	struct ram_layering l = { .fresh = ram_base_sources(r->base),
-				  .replaced = ram_base_is_sealed(r->base) ? 0 : 1 };
+				  .replaced = ram_base_is_sealed(r->base) ? 0 : 1,
+				  .worthless = RAM_WORTHLESS };
 	struct ram_below below = { 0 };
 	struct runs own = { 0 };
 	err_t e = own_runs(r, d, &own);

@@ -315,9 +315,11 @@ static err_t get_events(const struct kvm_vcpu *v, struct x86_events *to, struct 
 	return OK;
 }
 
-static err_t set_events(const struct kvm_vcpu *v, const struct x86_events *s, struct diag *d)
+static struct kvm_vcpu_events events_of(const struct x86_events *s)
 {
-	struct kvm_vcpu_events e = { 0 };
+	struct kvm_vcpu_events e;
+
+	memset(&e, 0, sizeof e); /* its padding too: they are compared */
 
 	e.exception.injected = s->exception_injected;
 	e.exception.nr = s->exception_nr;
@@ -342,6 +344,29 @@ static err_t set_events(const struct kvm_vcpu *v, const struct x86_events *s, st
 	e.triple_fault.pending = s->triple_fault_pending;
 	e.exception_has_payload = s->exception_has_payload;
 	e.exception_payload = s->exception_payload;
+	return e;
+}
+
+/* But for what an interrupt that has been delivered left behind. */
+static bool events_are_fresh(const struct vcpu_fresh *fresh, struct kvm_vcpu_events e)
+{
+	struct kvm_vcpu_events has;
+
+	if (fresh == NULL)
+		return false;
+	has = events_of(&fresh->events);
+	if (!e.interrupt.injected)
+		e.interrupt.nr = e.interrupt.soft = 0;
+	return memcmp(&has, &e, sizeof e) == 0;
+}
+
+static err_t set_events(const struct kvm_vcpu *v, const struct x86_events *s,
+			const struct vcpu_fresh *fresh, struct diag *d)
+{
+	struct kvm_vcpu_events e = events_of(s);
+
+	if (events_are_fresh(fresh, e))
+		return OK;
 	return kvm_call(v->fd.raw, KVM_SET_VCPU_EVENTS, &e, "KVM_SET_VCPU_EVENTS", d, NULL);
 }
 
@@ -372,25 +397,27 @@ static err_t get_msrs(const struct kvm_vcpu *v, const struct msr_list *l, struct
 	return OK;
 }
 
-/* Sets those of `from` that `pick` chooses. */
-/* Both lists ascend, and are mostly the same one. */
-static bool msr_is_fresh(const struct vcpu_fresh *fresh, const struct x86_msr *m)
+/* Both lists ascend: *io_at goes along. */
+static bool msr_is_fresh(const struct vcpu_fresh *fresh, const struct x86_msr *m, uint32_t *io_at)
 {
-	for (uint32_t i = 0; fresh != NULL && i < fresh->n_msrs; i++)
-		if (fresh->msrs[i].index == m->index)
-			return fresh->msrs[i].value == m->value;
-	return false;
+	if (fresh == NULL)
+		return false;
+	while (*io_at < fresh->n_msrs && fresh->msrs[*io_at].index < m->index)
+		(*io_at)++;
+	return *io_at < fresh->n_msrs && fresh->msrs[*io_at].index == m->index &&
+	       fresh->msrs[*io_at].value == m->value;
 }
 
+/* Sets those of `from` that `pick` chooses and the vCPU does not hold. */
 static err_t set_msrs(const struct kvm_vcpu *v, const struct vcpu_x86_64 *from,
 		      bool (*pick)(uint32_t index), const struct vcpu_fresh *fresh, struct diag *d)
 {
 	union msr_batch b;
-	uint32_t n = 0;
+	uint32_t n = 0, at = 0;
 	int done;
 
 	for (uint32_t i = 0; i < from->n_msrs; i++) {
-		if (pick(from->msrs[i].index) && !msr_is_fresh(fresh, &from->msrs[i]))
+		if (pick(from->msrs[i].index) && !msr_is_fresh(fresh, &from->msrs[i], &at))
 			b.head.entries[n++] = (struct kvm_msr_entry){ .index = from->msrs[i].index,
 								 .data = from->msrs[i].value };
 	}
@@ -447,12 +474,16 @@ static err_t tsc_offset(const struct kvm_vcpu *v, unsigned long call, uint64_t *
 }
 
 /* syscalls(control): ioctl=KVM_GET_DEVICE_ATTR ioctl=KVM_GET_MSRS */
-/* A guest TSC is host TSC (scaled, where it is) plus the offset, so one reading on one vCPU gives
- * the scaled host TSC, and nothing here needs to know the ratio. */
-err_t tsc_base(const struct kvm_vcpu *any, struct diag *d, uint64_t *ret_now)
+/* A guest TSC is host TSC (scaled, where it is) plus the offset. Where it is, one reading on one vCPU
+ * gives the scaled host TSC, and nothing here needs to know the ratio. */
+err_t tsc_base(const struct kvm_vcpu *any, bool is_scaled, struct diag *d, uint64_t *ret_now)
 {
 	uint64_t offset, now;
 
+	if (!is_scaled) {
+		*ret_now = __builtin_ia32_rdtsc();
+		return OK;
+	}
 	TRY(tsc_offset(any, KVM_GET_DEVICE_ATTR, &offset, d));
 	TRY(read_msr(any, MSR_IA32_TSC, d, &now));
 	*ret_now = now - offset;
@@ -543,6 +574,11 @@ static bool khz_close(uint32_t a, uint32_t b)
 	return apart * 1000000 <= (uint64_t)b * TSC_TOLERANCE_PPM;
 }
 
+bool vcpu_tsc_is_scaled(const struct vcpu_host *h, uint32_t khz)
+{
+	return khz != 0 && h->tsc_khz != 0 && !khz_close(khz, h->tsc_khz);
+}
+
 err_t vcpu_judge(const struct vcpu_x86_64 *s, const struct vcpu_host *h, struct diag *d)
 {
 	TRY(cpuid_compatible(&h->cpuid, s->cpuid, s->n_cpuid, d));
@@ -550,8 +586,7 @@ err_t vcpu_judge(const struct vcpu_x86_64 *s, const struct vcpu_host *h, struct 
 		return diag_field(d, FAIL(ERR_CPU_FEATURE), "vcpu", "xsave_len",
 				  "the machine's XSAVE area is %" PRIu32 " bytes, this host's %" PRIu32,
 				  s->xsave_len, h->xsave_size);
-	if (s->tsc_khz != 0 && h->tsc_khz != 0 && !h->tsc_scaling &&
-	    !khz_close(s->tsc_khz, h->tsc_khz))
+	if (vcpu_tsc_is_scaled(h, s->tsc_khz) && !h->tsc_scaling)
 		return diag_field(d, FAIL(ERR_CPU_FEATURE), "vcpu", "tsc_khz",
 				  "the machine's TSC runs at %" PRIu32 " kHz, this host's at %" PRIu32
 				  " kHz, and this KVM cannot scale it", s->tsc_khz, h->tsc_khz);
@@ -562,7 +597,7 @@ err_t vcpu_shape(const struct kvm_vcpu *v, const struct vcpu_x86_64 *s, const st
 		 struct diag *d)
 {
 	TRY(set_cpuid(v, s->cpuid, s->n_cpuid, d));
-	if (s->tsc_khz == 0 || h->tsc_khz == 0 || khz_close(s->tsc_khz, h->tsc_khz))
+	if (!vcpu_tsc_is_scaled(h, s->tsc_khz))
 		return OK;
 	return kvm_call(v->fd.raw, KVM_SET_TSC_KHZ, (void *)(uintptr_t)s->tsc_khz,
 			"KVM_SET_TSC_KHZ", d, NULL);
@@ -580,6 +615,7 @@ err_t vcpu_fresh_read(const struct kvm_vcpu *v, const struct vcpu_host *h, struc
 	TRY(get_xcrs(v, s, d));
 	TRY(get_debugregs(v, &s->debugregs, d));
 	TRY(get_msrs(v, &h->msrs, s, d));
+	TRY(get_events(v, &ret->events, d));
 	ret->mp_state = mp.mp_state;
 	ret->n_xcrs = s->n_xcrs;
 	memcpy(ret->xcrs, s->xcrs, sizeof ret->xcrs);
@@ -645,7 +681,7 @@ err_t vcpu_load_time(const struct kvm_vcpu *v, const struct vcpu_x86_64 *s, uint
 		     NULL));
 	TRY(set_msrs(v, s, is_not_deadline, fresh, d));
 	TRY(set_msrs(v, s, is_deadline, fresh, d));
-	TRY(set_events(v, &s->events, d));
+	TRY(set_events(v, &s->events, fresh, d));
 	if (has_kvmclock(s))
 		vcpu_notify_paused(v);
 	return OK;

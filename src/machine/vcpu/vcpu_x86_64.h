@@ -33,7 +33,10 @@ void vcpu_host_ask_tsc(const struct kvm_vcpu *fresh, struct vcpu_host *h);
 
 /* What a TSC with offset 0 would read now, scaled as the guest's are. Taken once for all vCPUs, so
  * that their differences survive. */
-must_check err_t tsc_base(const struct kvm_vcpu *any, struct diag *d, uint64_t *ret_now);
+must_check err_t tsc_base(const struct kvm_vcpu *any, bool is_scaled, struct diag *d,
+			  uint64_t *ret_now);
+/* Does a vCPU of that TSC frequency count at another than the host? */
+bool vcpu_tsc_is_scaled(const struct vcpu_host *h, uint32_t khz);
 
 /* How many cycles a TSC of that frequency counts meanwhile; 0 when that is not known. */
 uint64_t tsc_cycles(uint64_t ns, uint32_t khz);
@@ -57,6 +60,7 @@ struct vcpu_fresh {
 	uint32_t n_xcrs;
 	struct x86_xcr xcrs[X86_XCRS_MAX];
 	struct x86_debugregs debugregs;
+	struct x86_events events;
 	uint32_t n_msrs;
 	struct x86_msr msrs[X86_MSRS_MAX];
 };

@@ -65,6 +65,30 @@ static void expect_over(size_t n_runs, const struct page_run *runs, size_t n,
 			    sizeof want_ / sizeof want_[0], want_); \
 	} while (0)
 
+static void the_worthless_are_given_up(void **state)
+{
+	const struct ram_run written = { BYTES(12 * PAGE), BYTES(2 * PAGE) };
+	struct ram_layering l = { .below = three, .n_below = 3, .written = &written,
+				  .n_written = 1, .fresh = FRESH, .worthless = BYTES(2 * PAGE) };
+	const struct piece joined[] = { { 0, 10, 0, 0 }, { 10, 14, FRESH, 10 },
+					{ 14, 20, HOLE, 0 }, { 20, 30, 1, 50 } };
+	/* Longer, or with nothing to join: none is given up for its own sake. */
+	const struct piece apart[] = { { 0, 10, 0, 0 }, { 10, 12, HOLE, 0 }, { 12, 14, FRESH, 12 },
+				       { 14, 20, HOLE, 0 }, { 20, 30, 1, 50 } };
+	const struct piece below[] = { { 0, 10, 0, 0 }, { 10, 20, HOLE, 0 }, { 20, 30, 1, 50 } };
+	struct ram_extents x = planned(&l);
+
+	(void)state;
+	expect(&x, 4, joined);
+	l.worthless = BYTES(PAGE);
+	x = planned(&l);
+	expect(&x, 5, apart);
+	l.n_written = 0;
+	l.worthless = BYTES(20 * PAGE);
+	x = planned(&l);
+	expect(&x, 3, below);
+}
+
 static void nothing_written_changes_nothing(void **state)
 {
 	const struct piece want[] = { { 0, 10, 0, 0 }, { 10, 20, HOLE, 0 }, { 20, 30, 1, 50 } };
@@ -379,6 +403,7 @@ static void a_hundred_thousand_cases(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_worthless_are_given_up),
 		cmocka_unit_test(nothing_written_changes_nothing),
 		cmocka_unit_test(at_start_and_end),
 		cmocka_unit_test(in_the_middle),
