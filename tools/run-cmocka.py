@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""run-cmocka.py [-j N] [--build DIR] FOLDER...: runs the cmocka programs made of
-tests/FOLDER/**/*_test.c in the build folder and prints their results as one TAP stream.
+"""run-cmocka.py [-j N] [--build DIR] [--by COMMAND] FOLDER...: runs the cmocka programs made of
+tests/FOLDER/**/*_test.c, or of a source that is named itself, in the build folder, each by the
+command if there is one, and prints their results as one TAP stream.
 
 Programs are looked up by the names of their sources, so one that was not built is a failure and
 one whose source is gone is not run. A program that dies is a failure of its own."""
@@ -9,6 +10,7 @@ import argparse
 import concurrent.futures
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -22,17 +24,19 @@ RESULT = re.compile(r'^(ok|not ok) \d+ - (.*)$')
 
 
 def sources(tests, folder):
+    if folder.endswith('_test.c'):
+        yield folder
     for at, _, names in os.walk(os.path.join(tests, folder)):
         for n in names:
             if n.endswith('_test.c'):
                 yield os.path.relpath(os.path.join(at, n), tests)
 
 
-def execute(program):
+def execute(argv):
     """(exit status or None when it did not end, what it printed)"""
     env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT='TAP', UBSAN_OPTIONS='print_stacktrace=1')
     try:
-        p = subprocess.run([program], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        p = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                            stderr=subprocess.STDOUT, text=True, errors='replace', timeout=LIMIT)
         return p.returncode, p.stdout
     except subprocess.TimeoutExpired as e:
@@ -67,8 +71,9 @@ def results_of(output):
     return plan, results, said
 
 
-def run(build, source):
-    status, output = execute(os.path.join(build, 'tests', source[:-2].replace('/', '-')))
+def run(build, by, source):
+    program = os.path.join(build, 'tests', source[:-2].replace('/', '-'))
+    status, output = execute([*by, program])
     plan, results, said = results_of(output)
     why = None
     if status is None:
@@ -88,6 +93,7 @@ def main():
     args = argparse.ArgumentParser(description=__doc__)
     args.add_argument('-j', type=int, default=1, help='programs at a time')
     args.add_argument('--build', default=os.environ.get('BUILD', 'build'))
+    args.add_argument('--by', default='', help='a command that runs each')
     args.add_argument('folders', nargs='+')
     a = args.parse_args()
     tests = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'tests')
@@ -95,7 +101,7 @@ def main():
     n = 0
     failed = False
     with concurrent.futures.ThreadPoolExecutor(a.j) as pool:
-        for source, results in zip(found, pool.map(lambda s: run(a.build, s), found)):
+        for source, results in zip(found, pool.map(lambda s: run(a.build, shlex.split(a.by), s), found)):
             for r in results:
                 n += 1
                 failed = failed or not r.ok

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "native/faults.h"
+#include "support/held.h"
 #include "support/place.h"
 #include "support/tguest.h"
 
@@ -106,18 +107,6 @@ static int freeze(struct guest *g, const char *path, struct spore_error *err)
 
 /* ---- what is left ---- */
 
-static int entries(const char *folder)
-{
-	DIR *d = opendir(folder);
-	int n = 0;
-
-	assert_non_null(d);
-	while (readdir(d) != NULL)
-		n++;
-	(void)closedir(d);
-	return n;
-}
-
 /* The file's own disks, and nothing else, lie beside it. Leftovers of a killed process are counted
  * and removed. */
 static int leftovers(const char *path)
@@ -196,8 +185,8 @@ static void every_step_of_a_snapshot(void **state)
 	(void)state;
 	guest_pause(g);
 	spore_must(freeze(g, "a.spore", &err), &err, "snapshot");
-	fds = entries("/proc/self/fd");
-	threads = entries("/proc/self/task");
+	fds = entries_of("/proc/self/fd");
+	threads = entries_of("/proc/self/task");
 	for (n = 1; n < STEPS_MAX; n++) {
 		struct fault_report r;
 		unsigned seed;
@@ -228,8 +217,8 @@ static void every_step_of_a_snapshot(void **state)
 		 * the next snapshot does it. */
 		if (left != 0 && seed != n)
 			fail_msg("step %u, %s: files are left behind", n, r.struck);
-		assert_int_equal(entries("/proc/self/fd"), fds);
-		assert_int_equal(entries("/proc/self/task"), threads);
+		assert_int_equal(entries_of("/proc/self/fd"), fds);
+		assert_int_equal(entries_of("/proc/self/task"), threads);
 	}
 	print_message("# %u steps of a snapshot failed, each once\n", n - 1);
 	assert_in_range(n, STEPS_MIN, STEPS_MAX - 1);
@@ -262,7 +251,7 @@ static int try_boot(struct guest *g, struct spore_error *err)
 /* Fails or works in spite of it; then nothing of it is left. */
 static unsigned every_step_of(attempt *try, void (*look)(struct guest *g))
 {
-	int fds = entries("/proc/self/fd"), threads = entries("/proc/self/task");
+	int fds = entries_of("/proc/self/fd"), threads = entries_of("/proc/self/task");
 	unsigned n;
 
 	for (n = 1; n < STEPS_MAX; n++) {
@@ -286,7 +275,7 @@ static unsigned every_step_of(attempt *try, void (*look)(struct guest *g))
 			assert_int_equal(s, SPORE_NOT_STARTED);
 		}
 		guest_free(g);
-		if (entries("/proc/self/fd") != fds || entries("/proc/self/task") != threads)
+		if (entries_of("/proc/self/fd") != fds || entries_of("/proc/self/task") != threads)
 			fail_msg("step %u, %s: descriptors or threads are left", n, r.struck);
 		if (r.struck[0] == '\0')
 			break;

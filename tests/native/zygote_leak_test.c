@@ -1,80 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Spawning leaves nothing: not when it fails, at whatever step, and not after a thousand children.
  * Counted are descriptors, threads, mappings, the heap and the memory that the process has. */
-#include <dirent.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "machine/disk/disk_parts.h"
 #include "plan/ram_extents.h"
+#include "support/held.h"
 #include "support/kin.h"
 #include "support/place.h"
 
 enum { CYCLES = 1000, WARM = 50, FAILURES = 40, DISK = 1 << 20 };
 
 static const struct vm_options nobody;
-
-struct left {
-	int fds, threads, mappings;
-	size_t heap, resident; /* bytes, pages */
-};
-
-static int entries(const char *folder)
-{
-	DIR *d = opendir(folder);
-	int n = 0;
-
-	assert_non_null(d);
-	while (readdir(d) != NULL)
-		n++;
-	(void)closedir(d);
-	return n;
-}
-
-static int lines(const char *path)
-{
-	FILE *f = fopen(path, "re");
-	int n = 0, c;
-
-	assert_non_null(f);
-	while ((c = fgetc(f)) != EOF)
-		n += c == '\n';
-	(void)fclose(f);
-	return n;
-}
-
-static size_t resident_now(void)
-{
-	FILE *f = fopen("/proc/self/statm", "re");
-	size_t all, resident;
-
-	assert_non_null(f);
-	assert_int_equal(fscanf(f, "%zu %zu", &all, &resident), 2);
-	(void)fclose(f);
-	return resident;
-}
-
-static struct left left_now(void)
-{
-	return (struct left){ entries("/proc/self/fd"), entries("/proc/self/task"),
-			      lines("/proc/self/maps"), mallinfo2().uordblks, resident_now() };
-}
-
-/* `fds`: how many more there may be. Arenas and thread stacks that the C library keeps: some, not one for each child. */
-static void nothing_more_than(const struct left *before, int fds)
-{
-	struct left after = left_now();
-
-	assert_in_range(after.fds, 0, before->fds + fds);
-	assert_int_equal(after.threads, before->threads);
-	assert_in_range(after.mappings, 0, before->mappings + 20);
-	assert_in_range(after.heap, 0, before->heap + 65536);
-	/* A sanitizer's heap, which mallinfo(3) does not know, keeps what was freed for a while. */
-	if (after.heap != 0)
-		assert_in_range(after.resident, 0, before->resident + 512);
-}
 
 static struct zygote *zygote_with_disk(void)
 {
@@ -129,16 +68,16 @@ static void fail_one(struct zygote *z, const struct failure *f, bool in_shell)
 static void a_spawn_that_fails(void **state)
 {
 	struct zygote *z = zygote_with_disk();
-	struct left before = { 0 };
+	struct held before = { 0 };
 	struct kin *k;
 
 	(void)state;
 	for (int i = 0; i < WARM + FAILURES; i++) {
 		if (i == WARM)
-			before = left_now();
+			before = held_now();
 		fail_one(z, &failures[i % 6], i / 6 % 2);
 	}
-	nothing_more_than(&before, 0);
+	held_no_more_than(&before, 0);
 	k = kin_child(z);
 	(void)kin_ask(k, "check 1 20M 4M");
 	kin_free(k);
@@ -174,19 +113,19 @@ static void cycle(struct zygote *z, int i)
 
 static void a_thousand_children(void **state)
 {
-	struct left none = left_now(), before = { 0 };
+	struct held none = held_now(), before = { 0 };
 	struct zygote *z = zygote_with_disk();
 
 	(void)state;
 	for (int i = 0; i < WARM + CYCLES; i++) {
 		if (i == WARM)
-			before = left_now();
+			before = held_now();
 		cycle(z, i);
 	}
-	nothing_more_than(&before, 0);
+	held_no_more_than(&before, 0);
 	zygote_free(z);
-	assert_int_equal(left_now().fds, none.fds);
-	assert_int_equal(left_now().threads, none.threads);
+	assert_int_equal(held_now().fds, none.fds);
+	assert_int_equal(held_now().threads, none.threads);
 	assert_int_equal(place_files(), 2);
 }
 
@@ -194,7 +133,7 @@ static void a_thousand_children(void **state)
 static void generations(void **state)
 {
 	struct zygote *z = zygote_with_disk();
-	struct left before = { 0 };
+	struct held before = { 0 };
 
 	(void)state;
 	for (int i = 0; i < WARM + FAILURES; i++) {
@@ -205,9 +144,9 @@ static void generations(void **state)
 		zygote_free(z);
 		z = kin_freeze(k);
 		if (i == WARM)
-			before = left_now();
+			before = held_now();
 	}
-	nothing_more_than(&before, DISK_LAYERS_MAX + RAM_SOURCES_MAX);
+	held_no_more_than(&before, DISK_LAYERS_MAX + RAM_SOURCES_MAX);
 	zygote_free(z);
 }
 

@@ -14,45 +14,11 @@ import termios
 
 ROOT = os.environ['ROOT']
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'support'))
-from edge import PATIENCE, SPORE, TGUEST, Place, call, kvm_missing, wait_for  # noqa: E402
+from edge import (PATIENCE, SPORE, TGUEST, Console, Place, call, kvm_missing,
+                  wait_for)  # noqa: E402
 from tap import Tap  # noqa: E402
 
 GUEST = ('--kernel', TGUEST, '--memory', '32M')
-
-
-class Console:
-    """A client of a machine's console socket."""
-
-    def __init__(self, place, name):
-        self.s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.s.settimeout(PATIENCE)
-        self.s.connect(place.at('run', name, 'console.sock'))
-        self.text = ''
-        self.greeting = self.until('\n')
-
-    def until(self, mark):
-        """What comes up to the mark, and the mark."""
-        while mark not in self.text:
-            more = self.s.recv(65536)
-            if not more:
-                raise AssertionError(f'the console closed before {mark!r}: {self.text!r}')
-            self.text += more.decode(errors='replace')
-        at = self.text.index(mark) + len(mark)
-        out, self.text = self.text[:at], self.text[at:]
-        return out
-
-    def ask(self, line):
-        self.s.sendall(line.encode() + b'\n')
-        while True:
-            answer = self.until('\n').strip()
-            if answer.startswith(('ok', 'err')):
-                return answer
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.s.close()
 
 
 def boot(place, name, *args):

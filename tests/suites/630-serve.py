@@ -12,48 +12,10 @@ import sys
 
 ROOT = os.environ['ROOT']
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'support'))
-from edge import PATIENCE, TGUEST, Place, call, kvm_missing, wait_for  # noqa: E402
+from edge import PATIENCE, TGUEST, Console, Place, call, kvm_missing, wait_for  # noqa: E402
 from tap import Tap  # noqa: E402
 
 GUEST = ('--kernel', TGUEST, '--memory', '32M')
-
-
-class Console:
-    """A client of a machine's console socket, past its greeting."""
-    asked = 0
-
-    def __init__(self, place, name):
-        self.s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.s.settimeout(PATIENCE)
-        self.s.connect(place.at('run', name, 'console.sock'))
-        self.text = ''
-        self.greeting = self.until('\n')
-
-    def until(self, mark):
-        while mark not in self.text:
-            more = self.s.recv(65536)
-            if not more:
-                raise AssertionError(f'the console closed before {mark!r}: {self.text!r}')
-            self.text += more.decode(errors='replace')
-        at = self.text.index(mark) + len(mark)
-        out, self.text = self.text[:at], self.text[at:]
-        return out
-
-    def ask(self, line):
-        Console.asked += 1  # what is replayed ends before this answer
-        self.s.sendall(f'echo number {Console.asked}\n'.encode())
-        self.until(f'ok number {Console.asked}')
-        self.s.sendall(line.encode() + b'\n')
-        while True:
-            answer = self.until('\n').strip()
-            if answer.startswith(('ok', 'err')):
-                return answer
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.s.close()
 
 
 def ask(place, name, line):

@@ -44,6 +44,46 @@ class UnixHTTP(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
+class Console:
+    """A client of a machine's console socket."""
+    asked = 0
+
+    def __init__(self, place, name):
+        self.s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.s.settimeout(PATIENCE)
+        self.s.connect(place.at('run', name, 'console.sock'))
+        self.text = ''
+        self.greeting = self.until('\n')
+
+    def until(self, mark):
+        """What comes up to the mark, and the mark."""
+        while mark not in self.text:
+            more = self.s.recv(65536)
+            if not more:
+                raise AssertionError(f'the console closed before {mark!r}: {self.text!r}')
+            self.text += more.decode(errors='replace')
+        at = self.text.index(mark) + len(mark)
+        out, self.text = self.text[:at], self.text[at:]
+        return out
+
+    def ask(self, line):
+        """The answer to a line, and not one that is replayed from before."""
+        Console.asked += 1
+        self.s.sendall(f'echo number {Console.asked}\n'.encode())
+        self.until(f'ok number {Console.asked}')
+        self.s.sendall(line.encode() + b'\n')
+        while True:
+            answer = self.until('\n').strip()
+            if answer.startswith(('ok', 'err')):
+                return answer
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.s.close()
+
+
 class Place:
     """A folder for one test, with nothing left alive in it at the end."""
 

@@ -336,15 +336,3 @@ pid_t nursery_now(void)
 	assert_int_equal(children_count(true, &pid), 1);
 	return pid;
 }
-
-int entries_of(const char *folder)
-{
-	DIR *d = opendir(folder);
-	int n = 0;
-
-	assert_non_null(d);
-	while (readdir(d) != NULL)
-		n++;
-	(void)closedir(d);
-	return n;
-}

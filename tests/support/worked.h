@@ -5,6 +5,7 @@
 #pragma once
 
 #include "life/worker_host.h"
+#include "support/held.h"
 #include "support/kin.h"
 
 /* What workers for one durable layout are started with. Skips the test where there are no jails to
@@ -46,5 +47,3 @@ void thread_sleeps(pid_t pid, const char *name);
 int children_now(void);
 /* That of this process, which has one home. */
 pid_t nursery_now(void);
-/* Entries of a folder, "." and ".." among them. */
-int entries_of(const char *folder);

@@ -100,8 +100,13 @@ static err_t spawn_jailed(spore_zygote *z, const struct spore_spawn_options *o, 
 	return e;
 }
 
-int spore_spawn(spore_zygote *z, const struct spore_spawn_options *options,
-		spore_machine **ret_machine, struct spore_error *err)
+/* ---- either ---- */
+
+typedef err_t spawner(spore_zygote *z, const struct spore_spawn_options *o, uint64_t since_ns,
+		      spore_machine **ret_machine, struct diag *d);
+
+static int spawn_by(spawner *spawns, spore_zygote *z, const struct spore_spawn_options *options,
+		    spore_machine **ret_machine, struct spore_error *err)
 {
 	struct spore_spawn_options o = SPORE_SPAWN_OPTIONS_INIT;
 	uint64_t since_ns = now_ns();
@@ -109,23 +114,20 @@ int spore_spawn(spore_zygote *z, const struct spore_spawn_options *options,
 	err_t e = options_judge(options, &o, &d);
 
 	if (!failed(e))
-		e = spawn_jailed(z, &o, since_ns, ret_machine, &d);
+		e = spawns(z, &o, since_ns, ret_machine, &d);
 	return error_give(e, &d, err);
 }
 
-/* ---- here ---- */
+int spore_spawn(spore_zygote *z, const struct spore_spawn_options *options,
+		spore_machine **ret_machine, struct spore_error *err)
+{
+	return spawn_by(spawn_jailed, z, options, ret_machine, err);
+}
 
 int spore_spawn_unjailed(spore_zygote *z, const struct spore_spawn_options *options,
 			 spore_machine **ret_machine, struct spore_error *err)
 {
-	struct spore_spawn_options o = SPORE_SPAWN_OPTIONS_INIT;
-	uint64_t since_ns = now_ns();
-	struct diag d = DIAG_INIT;
-	err_t e = options_judge(options, &o, &d);
-
-	if (!failed(e))
-		e = spawn_one(z, &o, since_ns, ret_machine, &d);
-	return error_give(e, &d, err);
+	return spawn_by(spawn_one, z, options, ret_machine, err);
 }
 
 /* ---- many ---- */

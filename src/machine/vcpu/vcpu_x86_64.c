@@ -408,19 +408,30 @@ static bool msr_is_fresh(const struct vcpu_fresh *fresh, const struct x86_msr *m
 	       fresh->msrs[*io_at].value == m->value;
 }
 
-/* Sets those of `from` that `pick` chooses and the vCPU does not hold. */
+/* Sets those that the vCPU does not hold, in one call, which takes them in their order: TSC_DEADLINE
+ * last. */
 static err_t set_msrs(const struct kvm_vcpu *v, const struct vcpu_x86_64 *from,
-		      bool (*pick)(uint32_t index), const struct vcpu_fresh *fresh, struct diag *d)
+		      const struct vcpu_fresh *fresh, struct diag *d)
 {
+	const struct x86_msr *deadline = NULL;
 	union msr_batch b;
 	uint32_t n = 0, at = 0;
 	int done;
 
 	for (uint32_t i = 0; i < from->n_msrs; i++) {
-		if (pick(from->msrs[i].index) && !msr_is_fresh(fresh, &from->msrs[i], &at))
-			b.head.entries[n++] = (struct kvm_msr_entry){ .index = from->msrs[i].index,
-								 .data = from->msrs[i].value };
+		const struct x86_msr *m = &from->msrs[i];
+
+		if (msr_is_fresh(fresh, m, &at))
+			continue;
+		if (m->index == MSR_IA32_TSC_DEADLINE)
+			deadline = m;
+		else
+			b.head.entries[n++] = (struct kvm_msr_entry){ .index = m->index,
+								 .data = m->value };
 	}
+	if (deadline != NULL)
+		b.head.entries[n++] = (struct kvm_msr_entry){ .index = deadline->index,
+							 .data = deadline->value };
 	if (n == 0)
 		return OK;
 	b.head.nmsrs = n;
@@ -431,16 +442,6 @@ static err_t set_msrs(const struct kvm_vcpu *v, const struct vcpu_x86_64 *from,
 				  "this host does not take MSR %#" PRIx32 " = %#" PRIx64,
 				  b.head.entries[done].index, (uint64_t)b.head.entries[done].data);
 	return OK;
-}
-
-static bool is_deadline(uint32_t index)
-{
-	return index == MSR_IA32_TSC_DEADLINE;
-}
-
-static bool is_not_deadline(uint32_t index)
-{
-	return index != MSR_IA32_TSC_DEADLINE;
 }
 
 static err_t read_msr(const struct kvm_vcpu *v, uint32_t index, struct diag *d, uint64_t *ret)
@@ -679,8 +680,7 @@ err_t vcpu_load_time(const struct kvm_vcpu *v, const struct vcpu_x86_64 *s, uint
 	TRY(tsc_offset(v, KVM_SET_DEVICE_ATTR, &offset, d));
 	TRY(kvm_call(v->fd.raw, KVM_SET_LAPIC, (void *)(uintptr_t)s->lapic, "KVM_SET_LAPIC", d,
 		     NULL));
-	TRY(set_msrs(v, s, is_not_deadline, fresh, d));
-	TRY(set_msrs(v, s, is_deadline, fresh, d));
+	TRY(set_msrs(v, s, fresh, d));
 	TRY(set_events(v, &s->events, fresh, d));
 	if (has_kvmclock(s))
 		vcpu_notify_paused(v);
