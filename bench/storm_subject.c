@@ -13,7 +13,6 @@
  * whatever is left is a failure. */
 #include <dirent.h>
 #include <err.h>
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -79,6 +78,21 @@ static unsigned entries(const char *folder)
 	while (readdir(d) != NULL)
 		n++;
 	(void)closedir(d);
+	return n;
+}
+
+/* Of the first thread, which those of others are given to. */
+static unsigned children(void)
+{
+	FILE *f = fopen("/proc/thread-self/children", "re");
+	unsigned n = 0;
+	int pid;
+
+	if (f == NULL)
+		err(1, "/proc/thread-self/children");
+	while (fscanf(f, "%d", &pid) == 1)
+		n++;
+	(void)fclose(f);
 	return n;
 }
 
@@ -231,6 +245,7 @@ static void pool_rest(struct storm *s)
 static void storm(struct storm *s)
 {
 	unsigned files = entries("/proc/self/fd"), threads = entries("/proc/self/task");
+	unsigned processes = children(); /* the zygote's nursery */
 	int64_t before = used_kib(), used;
 	double cpu = cpu_s();
 	uint64_t begin = now_ns(), ready, wall, proven;
@@ -249,7 +264,7 @@ static void storm(struct storm *s)
 	each(s, stop_some);
 	spore_pool_free(s->pool);
 	settle(); /* a thread that was waited for is seen a little longer */
-	if (waitpid(-1, NULL, WNOHANG) != -1 || errno != ECHILD)
+	if (waitpid(-1, NULL, WNOHANG) > 0 || children() != processes)
 		errx(1, "a process is left");
 	if (entries("/proc/self/fd") != files || entries("/proc/self/task") != threads)
 		errx(1, "%u descriptors and %u threads are there, %u and %u were",

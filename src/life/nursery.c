@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -27,11 +28,10 @@ static int lift(int fd)
 }
 
 /* Only system calls: this process may have other threads. */
-static _Noreturn void become_nursery(int program, const struct jail_options *o, int socket)
+static _Noreturn void become_nursery(int program, const struct jail_options *o, int socket,
+				     char **argv)
 {
 	const int from[] = { lift(socket), lift(o->netns), lift(o->cgroup) };
-	char number[2][24];
-	char *argv[] = { (char *)(uintptr_t)"spore-worker", number[0], number[1], NULL };
 	char *envp[] = { NULL };
 
 	program = lift(program);
@@ -40,8 +40,6 @@ static _Noreturn void become_nursery(int program, const struct jail_options *o, 
 		if (from[i] >= 0 && dup2(from[i], NURSERY_SOCKET + i) < 0)
 			_exit(127);
 	}
-	(void)snprintf(number[0], sizeof number[0], "%u", o->without);
-	(void)snprintf(number[1], sizeof number[1], "%llu", (unsigned long long)o->limits.file_bytes);
 	(void)syscall(SYS_execveat, program, "", argv, envp, AT_EMPTY_PATH);
 	_exit(127);
 }
@@ -68,15 +66,19 @@ static err_t hear(int socket, struct diag *d, struct nursery_say *ret)
 
 static err_t run(struct nursery *n, int program, const struct jail_options *o, struct diag *d)
 {
+	char without[16], file_bytes[24];
+	char *argv[] = { (char *)(uintptr_t)"spore-worker", without, file_bytes, NULL };
 	struct nursery_say s;
 	int ends[2];
 
+	(void)snprintf(without, sizeof without, "%u", o->without);
+	(void)snprintf(file_bytes, sizeof file_bytes, "%" PRIu64, o->limits.file_bytes);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
 		return diag_sys(d, FAIL_SYS(errno), "making a socket for workers' births");
 	n->socket.raw = ends[0];
 	n->pid = fork();
 	if (n->pid == 0)
-		become_nursery(program, o, ends[1]);
+		become_nursery(program, o, ends[1], argv);
 	(void)close(ends[1]);
 	if (n->pid < 0)
 		return diag_sys(d, FAIL_SYS(errno), "forking for workers");
@@ -101,8 +103,10 @@ err_t nursery_start(int program, const struct jail_options *o, struct diag *d,
 	return OK;
 }
 
-static void wait_for(pid_t pid)
+static void end(pid_t pid)
 {
+	if (pid > 0)
+		(void)kill(pid, SIGKILL);
 	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
 }
@@ -112,7 +116,7 @@ void nursery_free(struct nursery *n)
 	if (n == NULL)
 		return;
 	fd_drop(&n->socket);
-	wait_for(n->pid);
+	end(n->pid);
 	free(n);
 }
 
@@ -138,12 +142,9 @@ err_t nursery_bear(struct nursery *n, uint32_t uid, int socket, struct diag *d,
 
 	e = link_send(n->socket.raw, &a, sizeof a, &socket, 1, NULL);
 	e = failed(e) ? gone(d) : raised(n, d, &born);
-	if (failed(e)) {
-		if (born.pid > 0)
-			(void)kill(born.pid, SIGKILL);
-		wait_for(born.pid);
-		return e;
-	}
-	*ret_born = born;
-	return OK;
+	if (failed(e))
+		end(born.pid);
+	else
+		*ret_born = born;
+	return e;
 }

@@ -49,8 +49,8 @@ static const char *worker_path(char buffer[static PATH_MAX])
 	return SPORE_WORKER_PATH;
 }
 
-static err_t kit_new(const struct spore_jail *jail, const struct image *machine, struct diag *d,
-		     struct worker_kit **ret_kit)
+err_t jail_kit_new(const struct spore_jail *jail, const struct image *machine, struct diag *d,
+		   struct worker_kit **ret_kit)
 {
 	struct spore_jail j = SPORE_JAIL_INIT;
 	struct worker_kit_options o = { 0 };
@@ -64,16 +64,13 @@ static err_t kit_new(const struct spore_jail *jail, const struct image *machine,
 	return worker_kit_new(machine, &o, d, ret_kit);
 }
 
-err_t jail_kit(spore_zygote *z, const struct spore_jail *jail, struct diag *d,
-	       struct worker_kit **ret_kit)
+err_t jail_kit_of(spore_zygote *z, struct diag *d, struct worker_kit **ret_kit)
 {
 	err_t e = OK;
 
-	if (jail != NULL)
-		return kit_new(jail, zygote_image(z->zygote), d, ret_kit);
 	(void)pthread_mutex_lock(&z->lock);
 	if (z->kit == NULL)
-		e = kit_new(NULL, zygote_image(z->zygote), d, &z->kit);
+		e = jail_kit_new(NULL, zygote_image(z->zygote), d, &z->kit);
 	if (!failed(e))
 		*ret_kit = worker_kit_again(z->kit);
 	(void)pthread_mutex_unlock(&z->lock);

@@ -5,6 +5,8 @@
 #include "edge/lib/zygote.h"
 #include "life/worker_kit.h"
 
-/* For children of that zygote. `jail` NULL: all walls, and one kit for all who ask so. */
-must_check err_t jail_kit(spore_zygote *z, const struct spore_jail *jail, struct diag *d,
-			  struct worker_kit **ret_kit);
+/* For children of that machine. `jail` NULL: all walls. */
+must_check err_t jail_kit_new(const struct spore_jail *jail, const struct image *machine,
+			      struct diag *d, struct worker_kit **ret_kit);
+/* A zygote's own, with all walls: a reference. */
+must_check err_t jail_kit_of(spore_zygote *z, struct diag *d, struct worker_kit **ret_kit);

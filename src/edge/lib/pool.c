@@ -15,7 +15,7 @@ static err_t workers_make(spore_zygote *z, const struct spore_pool_options *o, s
 	struct worker_kit *kit;
 	err_t e;
 
-	TRY(jail_kit(z, o->jail, d, &kit));
+	TRY(jail_kit_new(o->jail, zygote_image(z->zygote), d, &kit));
 	e = pool_workers_new(z->zygote, (struct pool_want){ o->shells, o->armed }, kit, d, ret);
 	if (failed(e))
 		worker_kit_free(kit);

@@ -92,8 +92,10 @@ static err_t spawn_jailed(spore_zygote *z, const struct spore_spawn_options *o, 
 	TRY(no_console(o->machine, d));
 	TRY(identity_take(o->identity, &identity, d));
 	TRY(identity_for(&identity, zygote_image(z->zygote), &given, d));
-	if (r.pool == NULL)
-		TRY(jail_kit(z, o->jail, d, &r.kit));
+	if (r.pool == NULL && o->jail != NULL)
+		TRY(jail_kit_new(o->jail, zygote_image(z->zygote), d, &r.kit));
+	else if (r.pool == NULL)
+		TRY(jail_kit_of(z, d, &r.kit));
 	e = child_spawn(&r, d, ret_machine);
 	if (failed(e))
 		worker_kit_free(r.kit);

@@ -13,7 +13,7 @@ struct spore_zygote {
 	struct refs references;
 	struct zygote *zygote; /* one reference */
 	pthread_mutex_t lock;
-	struct worker_kit *kit; /* of children and pools without a jail of their own; NULL: none yet */
+	struct worker_kit *kit; /* of children without pool or jail of their own; NULL: none yet */
 };
 
 struct spore_pool {
