@@ -121,7 +121,7 @@ static long call(struct op *op)
 	case 'd':
 		return fcntl(on, F_DUPFD_CLOEXEC, 0);
 	case 'm':
-		return (long)mmap(NULL, n[0], (int)n[1], (int)n[2], on, (off_t)n[3]);
+		return (long)mmap(NULL, n[0], (int)n[1], (int)n[2] & ~MAP_FIXED_NOREPLACE, on, (off_t)n[3]);
 	case 'b':
 		return (long)op->bytes;
 	}
