@@ -25,9 +25,10 @@ struct worker_kit {
 	uint32_t disks;
 	bytes_t capacity[SHAPE_DEVICES_MAX]; /* of each disk */
 	struct jail_options jail;
-	pthread_mutex_t lock;    /* of what follows */
+	pthread_mutex_t spares;  /* held for no call that waits */
 	fd_t spare[SPARE_MOST];  /* empty files */
 	uint32_t n_spare;
+	pthread_mutex_t births;  /* one at a time */
 	uint32_t next_uid;
 	struct nursery *nursery; /* owned; NULL: the last one is gone */
 };
@@ -140,7 +141,8 @@ err_t worker_kit_new(const struct image *like, const struct worker_kit_options *
 	if (k == NULL)
 		return FAIL(ERR_NOMEM);
 	refs_init(&k->references);
-	(void)pthread_mutex_init(&k->lock, NULL);
+	(void)pthread_mutex_init(&k->spares, NULL);
+	(void)pthread_mutex_init(&k->births, NULL);
 	k->program = k->kvm = k->netns = k->cgroup = k->layout = FD_NONE;
 	k->faults = (fd_t){ open("/dev/userfaultfd", O_RDWR | O_CLOEXEC) };
 	e = kit_fill(k, like, o, d);
@@ -165,7 +167,8 @@ void worker_kit_free(struct worker_kit *k)
 	while (k->n_spare > 0)
 		fd_drop(&k->spare[--k->n_spare]);
 	nursery_free(k->nursery);
-	(void)pthread_mutex_destroy(&k->lock);
+	(void)pthread_mutex_destroy(&k->births);
+	(void)pthread_mutex_destroy(&k->spares);
 	fd_drop(&k->kvm);
 	fd_drop(&k->netns);
 	fd_drop(&k->cgroup);
@@ -196,10 +199,10 @@ static fd_t spare_take(struct worker_kit *k)
 {
 	fd_t f = FD_NONE;
 
-	(void)pthread_mutex_lock(&k->lock);
+	(void)pthread_mutex_lock(&k->spares);
 	if (k->n_spare > 0)
 		f = fd_take(&k->spare[--k->n_spare]);
-	(void)pthread_mutex_unlock(&k->lock);
+	(void)pthread_mutex_unlock(&k->spares);
 	return f;
 }
 
@@ -227,10 +230,10 @@ void worker_kit_layers_back(struct worker_kit *k, struct zygote_layers *l)
 	for (uint32_t i = 0; i < l->n; i++) {
 		if (ftruncate(l->fd[i].raw, 0) != 0)
 			continue;
-		(void)pthread_mutex_lock(&k->lock);
+		(void)pthread_mutex_lock(&k->spares);
 		if (k->n_spare < SPARE_MOST)
 			k->spare[k->n_spare++] = fd_take(&l->fd[i]);
-		(void)pthread_mutex_unlock(&k->lock);
+		(void)pthread_mutex_unlock(&k->spares);
 	}
 	zygote_layers_drop(l);
 }
@@ -271,9 +274,9 @@ err_t worker_kit_bear(struct worker_kit *k, struct diag *d, struct born *ret_bor
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
 		return diag_sys(d, FAIL_SYS(errno), "making a worker's socket");
 	*ret_socket = (fd_t){ ends[0] };
-	(void)pthread_mutex_lock(&k->lock);
+	(void)pthread_mutex_lock(&k->births);
 	e = bear(k, ends[1], d, ret_born);
-	(void)pthread_mutex_unlock(&k->lock);
+	(void)pthread_mutex_unlock(&k->births);
 	(void)close(ends[1]);
 	return e;
 }

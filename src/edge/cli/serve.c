@@ -14,6 +14,7 @@
 #include "edge/cli/cli.h"
 #include "edge/cli/detach.h"
 #include "edge/cli/say.h"
+#include "edge/cli/signals.h"
 
 struct values {
 	struct text_list without;
@@ -41,19 +42,6 @@ static void descriptors_raise(void)
 		return;
 	r.rlim_cur = r.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &r);
-}
-
-static int signals_open(void)
-{
-	sigset_t set;
-
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGINT);
-	(void)sigaddset(&set, SIGHUP);
-	(void)sigaddset(&set, SIGQUIT);
-	(void)sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 /* How a child ended is told where it is not what was asked for. */

@@ -15,6 +15,7 @@
 #include "base/own.h"
 #include "edge/cli/detach.h"
 #include "edge/cli/say.h"
+#include "edge/cli/signals.h"
 #include "edge/cli/tty.h"
 
 enum { TYPED_MAX = 512 };
@@ -30,20 +31,6 @@ struct session {
 	size_t n_typed;       /* not yet taken by the console */
 	uint8_t typed[2 * TYPED_MAX + 2];
 };
-
-/* Threads inherit the mask: blocked before the first one is made. */
-static void signals_open(struct session *s)
-{
-	sigset_t set;
-
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGINT);
-	(void)sigaddset(&set, SIGHUP);
-	(void)sigaddset(&set, SIGQUIT);
-	(void)sigprocmask(SIG_BLOCK, &set, NULL);
-	s->signals.raw = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
 
 struct session *session_open(const struct session_options *o, int *ret_status)
 {
@@ -62,7 +49,8 @@ struct session *session_open(const struct session_options *o, int *ret_status)
 	}
 	s->o = *o;
 	s->verdict = verdict;
-	signals_open(s);
+	/* Before the first thread is made. */
+	s->signals.raw = signals_open();
 	mo.console_fd = o->detach ? -1 : STDOUT_FILENO;
 	if (spore_machine_new(&mo, &s->machine, &err) != SPORE_OK) {
 		*ret_status = session_abandon(s, say_failure(o->command, &err));

@@ -2,12 +2,12 @@
 /* The packets between a supervisor and a worker: descriptors, ends, what is too long. */
 #include "life/worker_link.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "support/held.h"
 #include "support/test.h"
 
 struct pair { int here, there; };
@@ -26,23 +26,11 @@ static void pair_drop(struct pair p)
 	(void)close(p.there);
 }
 
-static int descriptors(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	int n = 0;
-
-	assert_non_null(d);
-	while (readdir(d) != NULL)
-		n++;
-	(void)closedir(d);
-	return n;
-}
-
 static void many_descriptors(void **state)
 {
 	struct pair p = pair_new();
 	struct diag d = DIAG_INIT;
-	int fds[LINK_FDS_MAX], before = descriptors();
+	int fds[LINK_FDS_MAX], before = entries_of("/proc/self/fd");
 	static struct link_in in;
 	struct stat st;
 
@@ -60,7 +48,7 @@ static void many_descriptors(void **state)
 		assert_int_equal(fcntl(in.fd[i].raw, F_GETFD), FD_CLOEXEC);
 	}
 	link_drop(&in);
-	assert_int_equal(descriptors(), before);
+	assert_int_equal(entries_of("/proc/self/fd"), before);
 	assert_int_equal(link_send(p.here, "", 1, fds, LINK_FDS_MAX + 1, &d).code, ERR_SIZE);
 	pair_drop(p);
 }
@@ -70,7 +58,7 @@ static void too_many_descriptors(void **state)
 {
 	struct pair p = pair_new();
 	struct diag d = DIAG_INIT;
-	int before = descriptors();
+	int before = entries_of("/proc/self/fd");
 	static struct link_in in;
 	union { struct cmsghdr head; uint8_t room[CMSG_SPACE((LINK_FDS_MAX + 4) * sizeof(int))]; } c;
 	struct iovec iov = { c.room, 1 };
@@ -87,7 +75,7 @@ static void too_many_descriptors(void **state)
 	assert_int_equal(sendmsg(p.here, &msg, 0), 1);
 	assert_int_equal(link_receive(p.there, &d, &in).code, ERR_SIZE);
 	assert_string_equal(d.text, "a message that is too long");
-	assert_int_equal(descriptors(), before);
+	assert_int_equal(entries_of("/proc/self/fd"), before);
 	pair_drop(p);
 }
 

@@ -1,28 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A zygote packed here and unpacked there, where nobody is trusted: everything that may be wrong with
  * its bytes and its files is refused, and none of the files stays. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/held.h"
 #include "unit/life/made_zygote.h"
 
 enum { MORE_ROOM = 4096 };
-
-static int descriptors(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	int n = 0;
-
-	assert_non_null(d);
-	while (readdir(d) != NULL)
-		n++;
-	(void)closedir(d);
-	return n;
-}
 
 /* ---- on its way ---- */
 
@@ -136,9 +124,9 @@ static void packed_once(void **state)
 
 	(void)state;
 	must(zygote_pack(z, &d, &a), &d);
-	before = descriptors();
+	before = entries_of("/proc/self/fd");
 	must(zygote_pack(z, &d, &b), &d);
-	assert_int_equal(descriptors(), before);
+	assert_int_equal(entries_of("/proc/self/fd"), before);
 	assert_int_equal(a.n, b.n);
 	assert_memory_equal(a.fd, b.fd, a.n * sizeof a.fd[0]);
 	zygote_free(z);
@@ -279,7 +267,7 @@ static bool changes_files(const struct fault *f)
 
 static void one_fault(struct zygote *z, const struct fault *f)
 {
-	int before = descriptors();
+	int before = entries_of("/proc/self/fd");
 	struct sent *s = sent_new(z);
 	struct zygote *back = NULL;
 	struct diag d = DIAG_INIT;
@@ -297,7 +285,7 @@ static void one_fault(struct zygote *z, const struct fault *f)
 		assert_false(fd_is_open(s->fd[i]));
 	s->n = all > s->n ? all : s->n; /* what the fault kept back */
 	sent_drop(s);
-	assert_int_equal(descriptors(), before);
+	assert_int_equal(entries_of("/proc/self/fd"), before);
 }
 
 static void refusals(void **state)
@@ -320,7 +308,7 @@ static void every_byte(void **state)
 	struct zygote *z = zygote_new();
 	struct sent *s = sent_new(z);
 	size_t n = s->len - cur_left(&s->parcel.front);
-	int before = descriptors();
+	int before = entries_of("/proc/self/fd");
 
 	(void)state;
 	for (size_t at = 0; at < n; at += 1 + at / 512) {
@@ -338,7 +326,7 @@ static void every_byte(void **state)
 			assert_true(d.text[0] != '\0');
 		zygote_free(back);
 		free(t);
-		assert_int_equal(descriptors(), before);
+		assert_int_equal(entries_of("/proc/self/fd"), before);
 	}
 	sent_drop(s);
 	zygote_free(z);
