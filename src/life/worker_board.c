@@ -31,7 +31,15 @@ static err_t map(int memfd, struct diag *d, struct board *b)
 	return OK;
 }
 
-err_t board_new(struct diag *d, struct board *ret, fd_t *ret_memfd)
+/* A fork for the next worker need not copy those of all before it. */
+static err_t map_here(int memfd, struct diag *d, struct board *b)
+{
+	TRY(map(memfd, d, b));
+	(void)madvise(b->map.base, b->map.len, MADV_DONTFORK);
+	return OK;
+}
+
+err_t board_new(struct diag *d, struct board *ret)
 {
 	owned_fd memfd = { memfd_create("spore-board", MFD_CLOEXEC | MFD_ALLOW_SEALING) };
 	owned_fd event = { eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
@@ -41,20 +49,30 @@ err_t board_new(struct diag *d, struct board *ret, fd_t *ret_memfd)
 	    ftruncate(memfd.raw, sizeof(struct shared)) != 0 ||
 	    fcntl(memfd.raw, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
 		return diag_sys(d, FAIL_SYS(errno), "making a worker's board");
-	TRY(map(memfd.raw, d, ret));
-	/* A fork for the next worker need not copy those of all before it. */
-	(void)madvise(ret->map.base, ret->map.len, MADV_DONTFORK);
+	TRY(map_here(memfd.raw, d, ret));
 	atomic_store(&shared_of(ret)->waiting, 1);
+	ret->memfd = fd_take(&memfd);
 	ret->event = fd_take(&event);
 	ret->can_write = false;
-	*ret_memfd = fd_take(&memfd);
 	return OK;
+}
+
+err_t board_adopt(struct board *b, struct diag *d)
+{
+	int seals = fcntl(b->memfd.raw, F_GET_SEALS);
+	struct stat st;
+
+	if (seals < 0 || (seals & F_SEAL_SHRINK) == 0 || fstat(b->memfd.raw, &st) != 0 ||
+	    st.st_size != sizeof(struct shared))
+		return diag_fail(d, FAIL(ERR_STATE), "a worker's board is none");
+	return map_here(b->memfd.raw, d, b);
 }
 
 err_t board_open(fd_t *memfd, fd_t *event, struct diag *d, struct board *ret)
 {
 	TRY(map(memfd->raw, d, ret));
 	fd_drop(memfd);
+	ret->memfd = FD_NONE;
 	ret->event = fd_take(event);
 	ret->can_write = true;
 	return OK;
@@ -63,6 +81,7 @@ err_t board_open(fd_t *memfd, fd_t *event, struct diag *d, struct board *ret)
 void board_drop(struct board *b)
 {
 	map_drop(&b->map);
+	fd_drop(&b->memfd);
 	fd_drop(&b->event);
 }
 

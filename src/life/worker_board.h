@@ -11,12 +11,15 @@ enum { BOARD_KEPT = 65536 };
 
 struct board {
 	map_t map;
+	fd_t memfd;     /* what is mapped; FD_NONE on the worker's side */
 	fd_t event;     /* eventfd: signalled when a reader that has seen all waits for more */
 	bool can_write; /* the worker's side */
 };
 
-/* The supervisor's side; *ret_memfd is to be handed over with `event`. */
-must_check err_t board_new(struct diag *d, struct board *ret, fd_t *ret_memfd);
+/* The supervisor's side: `memfd` and `event` are to be handed over. */
+must_check err_t board_new(struct diag *d, struct board *ret);
+/* The next supervisor's, of which no more than the descriptors are there. */
+must_check err_t board_adopt(struct board *b, struct diag *d);
 /* The worker's side; both descriptors are taken. */
 must_check err_t board_open(fd_t *memfd, fd_t *event, struct diag *d, struct board *ret);
 void board_drop(struct board *b);

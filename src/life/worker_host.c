@@ -2,15 +2,20 @@
 #include "life/worker_host.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include "base/heap.h"
 #include "life/worker_link.h"
 #include "life/zygote_parts.h"
+#include "machine/jail/death.h"
+
+/* Of another supervisor's questions: no more than its socket could hold. */
+enum { LEFT_OVER_MOST = 64 };
 
 struct worker {
 	struct worker_kit *kit;
@@ -18,6 +23,7 @@ struct worker {
 	struct born child;
 	fd_t socket;
 	struct board board;
+	uint32_t asked;        /* the last question's number; the one before all has 0 */
 	uint32_t pending;      /* asked and not yet answered */
 	struct zygote *primed; /* a reference; NULL: none yet */
 	bool spawned;          /* from that */
@@ -28,39 +34,36 @@ struct worker {
 
 /* ---- the process ---- */
 
-static void note_death(struct worker *w, const siginfo_t *i)
+static err_t words_of(struct death how, struct diag *d)
 {
-	bool killed = i->si_code == CLD_KILLED || i->si_code == CLD_DUMPED;
+	const err_t e = FAIL(ERR_INTERNAL);
 
+	if (how.kind == DEATH_UNKNOWN)
+		return diag_fail(d, e, "its worker ended; how is not known, as it was another "
+				 "supervisor's child");
+	if (how.kind == DEATH_SIGNAL && how.number == SIGSYS)
+		return diag_fail(d, e, "its worker was killed for a system call that it may not make "
+				 "(SIGSYS)");
+	if (how.kind == DEATH_SIGNAL)
+		return diag_fail(d, e, "its worker was killed by signal %d (SIG%s)", how.number,
+				 sigabbrev_np(how.number));
+	if (how.number == 127)
+		return diag_fail(d, e, "its worker could not be started");
+	return diag_fail(d, e, "its worker ended by itself, with status %d", how.number);
+}
+
+static void wait_for_death(struct worker *w)
+{
+	struct death how;
+
+	if (w->gone || !fd_is_open(w->child.pidfd))
+		return;
+	how = death_wait(w->child.pidfd.raw);
 	w->gone = true;
 	if (w->outcome != VM_NONE)
 		return;
 	w->outcome = VM_ERROR;
-	if (killed && i->si_status == SIGSYS)
-		ignore(diag_fail(&w->why, FAIL(ERR_INTERNAL), "its worker was killed for a system "
-				 "call that it may not make (SIGSYS)"));
-	else if (killed)
-		ignore(diag_fail(&w->why, FAIL(ERR_INTERNAL), "its worker was killed by signal %d "
-				 "(SIG%s)", i->si_status, sigabbrev_np(i->si_status)));
-	else if (i->si_status == 127)
-		ignore(diag_fail(&w->why, FAIL(ERR_INTERNAL), "its worker could not be started"));
-	else
-		ignore(diag_fail(&w->why, FAIL(ERR_INTERNAL), "its worker ended by itself, with status "
-				 "%d", i->si_status));
-}
-
-/* waitid by descriptor (P_PIDFD, waitid(2)): no other child of the process is touched. */
-static void wait_for_death(struct worker *w)
-{
-	siginfo_t info = { 0 };
-	int r;
-
-	if (w->gone || !fd_is_open(w->child.pidfd))
-		return;
-	do
-		r = waitid(P_PIDFD, (id_t)w->child.pidfd.raw, &info, WEXITED);
-	while (r < 0 && errno == EINTR);
-	note_death(w, &info);
+	ignore(words_of(how, &w->why));
 }
 
 void worker_kill(struct worker *w)
@@ -77,7 +80,8 @@ void worker_free(struct worker *w)
 	wait_for_death(w);
 	fd_drop(&w->child.pidfd);
 	fd_drop(&w->socket); /* with what it may have sent */
-	worker_kit_layers_back(w->kit, &w->layers);
+	if (w->kit != NULL)
+		worker_kit_layers_back(w->kit, &w->layers);
 	board_drop(&w->board);
 	zygote_free(w->primed);
 	free(w);
@@ -129,8 +133,9 @@ static err_t hear(struct worker *w, struct diag *d, struct link_in *in, struct w
 
 	if (failed(e) && w->outcome == VM_NONE) {
 		w->outcome = VM_ERROR;
-		ignore(diag_fail(&w->why, e, "its worker does not say what a worker says: %.300s",
-				 nonsense.text));
+		ignore(e.sys == EAGAIN ? diag_fail(&w->why, e, "its worker does not answer")
+		       : diag_fail(&w->why, e, "its worker does not say what a worker says: %.300s",
+				   nonsense.text));
 	}
 	if (failed(e) || in->len == 0) {
 		end_now(w);
@@ -143,6 +148,18 @@ static err_t hear(struct worker *w, struct diag *d, struct link_in *in, struct w
 	return OK;
 }
 
+static err_t lied(struct worker *w, uint32_t serial, struct diag *d)
+{
+	if (w->outcome == VM_NONE) {
+		w->outcome = VM_ERROR;
+		ignore(diag_fail(&w->why, FAIL(ERR_REMOTE), "its worker does not say what a worker says: "
+				 "it answers question %" PRIu32 ", expected %" PRIu32, serial,
+				 w->asked - w->pending + 1));
+	}
+	end_now(w);
+	return gone(w, d);
+}
+
 /* The answer to what was asked first of all that is pending. */
 static err_t answer(struct worker *w, struct diag *d, struct link_in *in, struct worker_say *ret)
 {
@@ -151,6 +168,10 @@ static err_t answer(struct worker *w, struct diag *d, struct link_in *in, struct
 	if (ret->kind == WORKER_ENDED)
 		return diag_fail(d, FAIL(ERR_STATE), "the machine has ended: %s",
 				 vm_outcome_text(w->outcome));
+	if (ret->serial != w->asked - w->pending + 1) {
+		link_drop(in);
+		return lied(w, ret->serial, d);
+	}
 	w->pending--;
 	if (ret->kind == WORKER_DONE)
 		return OK;
@@ -189,18 +210,20 @@ err_t worker_ready(struct worker *w, struct diag *d)
 }
 
 /* What it said before it went is why it cannot be asked. */
-static err_t ask(struct worker *w, const struct worker_ask *a, const int *fds, uint32_t n,
+static err_t ask(struct worker *w, struct worker_ask *a, const int *fds, uint32_t n,
 		 struct diag *d)
 {
 	uint8_t bytes[WORKER_MSG_MAX];
 	struct out o = out_of(bytes, sizeof bytes);
 	err_t e;
 
+	a->serial = w->asked + 1;
 	worker_ask_encode(&o, a);
 	TRY(out_done(&o));
 	e = link_send(w->socket.raw, o.base, o.len, fds, n, NULL);
 	if (failed(e) && e.code != ERR_REMOTE)
 		return diag_sys(d, e, "asking a worker");
+	w->asked++;
 	w->pending++;
 	if (!failed(e))
 		return OK;
@@ -248,25 +271,32 @@ static err_t send_layout(struct worker *w, int board, struct diag *d)
 
 static err_t start(struct worker *w, struct zygote *z, struct diag *d)
 {
-	owned_fd memfd = FD_NONE;
-
-	TRY(board_new(d, &w->board, &memfd));
+	TRY(board_new(d, &w->board));
 	TRY(worker_kit_bear(w->kit, d, &w->child, &w->socket));
 	w->pending = 1; /* it says that it is confined */
-	TRY(send_layout(w, memfd.raw, d));
+	TRY(send_layout(w, w->board.memfd.raw, d));
 	return z == NULL ? OK : prime(w, z, d);
+}
+
+static err_t worker_new(struct diag *d, struct worker **ret)
+{
+	struct worker *w = calloc(1, sizeof *w);
+
+	if (w == NULL)
+		return diag_fail(d, FAIL(ERR_NOMEM), "worker: out of memory");
+	w->socket = w->child.pidfd = w->board.memfd = w->board.event = FD_NONE;
+	*ret = w;
+	return OK;
 }
 
 err_t worker_start(struct worker_kit *k, struct zygote *z, struct diag *d,
 		   struct worker **ret_worker)
 {
-	struct worker *w = calloc(1, sizeof *w);
+	struct worker *w;
 	err_t e;
 
-	if (w == NULL)
-		return FAIL(ERR_NOMEM);
+	TRY(worker_new(d, &w));
 	w->kit = k;
-	w->socket = w->child.pidfd = w->board.event = FD_NONE;
 	e = start(w, z, d);
 	if (failed(e)) {
 		worker_free(w);
@@ -274,6 +304,96 @@ err_t worker_start(struct worker_kit *k, struct zygote *z, struct diag *d,
 	}
 	*ret_worker = w;
 	return OK;
+}
+
+/* ---- from one supervisor to the next ---- */
+
+err_t worker_pack(const struct worker *w, struct diag *d, int ret_fds[WORKER_FILES])
+{
+	if (!w->spawned || w->outcome != VM_NONE)
+		return diag_fail(d, FAIL(ERR_STATE), "a worker without a machine cannot be kept");
+	ret_fds[WORKER_FILE_SOCKET] = w->socket.raw;
+	ret_fds[WORKER_FILE_PROCESS] = w->child.pidfd.raw;
+	ret_fds[WORKER_FILE_BOARD] = w->board.memfd.raw;
+	ret_fds[WORKER_FILE_EVENT] = w->board.event.raw;
+	return OK;
+}
+
+/* What it answers to what we ask, and not to what it was asked before; what it had made for that is
+ * gone. One that has ended says so. */
+static err_t catch_up(struct worker *w, struct diag *d, uint32_t *ret_state)
+{
+	struct worker_ask a = { .kind = WORKER_STATE };
+	struct link_in in;
+	struct worker_say s;
+
+	if (getrandom(&w->asked, sizeof w->asked, 0) != sizeof w->asked)
+		return diag_sys(d, FAIL_SYS(errno), "worker: a random number");
+	TRY(ask(w, &a, NULL, 0, d));
+	for (int i = 0; i < LEFT_OVER_MOST; i++) {
+		TRY(hear(w, d, &in, &s));
+		if (w->outcome != VM_NONE)
+			return OK;
+		link_drop(&in);
+		*ret_state = s.value;
+		if (s.serial == w->asked && s.kind == WORKER_DONE) {
+			w->pending = 0;
+			return OK;
+		}
+	}
+	return lied(w, s.serial, d);
+}
+
+static err_t adopt(struct worker *w, struct zygote *z, struct diag *d, enum worker_state *ret_state)
+{
+	uint32_t state = WORKER_IS_EMPTY;
+
+	TRY(board_adopt(&w->board, d));
+	w->primed = zygote_again(z);
+	w->spawned = true;
+	ignore(catch_up(w, d, &state)); /* it may have gone, which is how it ended */
+	if (w->outcome == VM_NONE && (state == WORKER_IS_EMPTY || state > WORKER_IS_RUNNING))
+		return diag_fail(d, FAIL(ERR_REMOTE), "a worker that was kept is in no state that a "
+				 "machine is in");
+	*ret_state = (enum worker_state)state;
+	return OK;
+}
+
+err_t worker_adopt(fd_t fds[WORKER_FILES], struct zygote *z, struct diag *d,
+		   struct worker **ret_worker, enum worker_state *ret_state)
+{
+	struct worker *w = NULL;
+	err_t e = worker_new(d, &w);
+
+	if (failed(e)) {
+		for (int i = 0; i < WORKER_FILES; i++)
+			fd_drop(&fds[i]);
+		return e;
+	}
+	w->socket = fd_take(&fds[WORKER_FILE_SOCKET]);
+	w->child.pidfd = fd_take(&fds[WORKER_FILE_PROCESS]);
+	w->board.memfd = fd_take(&fds[WORKER_FILE_BOARD]);
+	w->board.event = fd_take(&fds[WORKER_FILE_EVENT]);
+	e = adopt(w, z, d, ret_state);
+	if (failed(e)) {
+		worker_free(w);
+		return e;
+	}
+	*ret_worker = w;
+	return OK;
+}
+
+/* Its disks go on being written to their layers. */
+void worker_leave(struct worker *w)
+{
+	w->gone = true; /* for us */
+	zygote_layers_drop(&w->layers);
+	worker_free(w);
+}
+
+struct zygote *worker_zygote(const struct worker *w)
+{
+	return w->primed;
 }
 
 /* ---- a machine's life ---- */

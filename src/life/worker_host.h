@@ -14,6 +14,7 @@
 #include "life/spawn.h"
 #include "life/worker_board.h"
 #include "life/worker_kit.h"
+#include "wire/worker_msg.h"
 
 struct worker;
 
@@ -45,6 +46,19 @@ must_check err_t worker_freeze(struct worker *w, struct diag *d, struct zygote *
 /* Running, and goes on; for how long it stood still. */
 must_check err_t worker_branch(struct worker *w, struct diag *d, struct zygote **ret_zygote,
 			       uint64_t *ret_pause_ns);
+
+/* What another process of the same user needs to take over a machine that was spawned; borrowed. */
+enum { WORKER_FILE_SOCKET, WORKER_FILE_PROCESS, WORKER_FILE_BOARD, WORKER_FILE_EVENT, WORKER_FILES };
+must_check err_t worker_pack(const struct worker *w, struct diag *d, int ret_fds[WORKER_FILES]);
+/* There: `z` is what it was spawned from. Waits until it has answered all that it was asked by the
+ * process before. One that has ended meanwhile is there all the same, and says how. All of `fds` are
+ * taken, on failure too. */
+must_check err_t worker_adopt(fd_t fds[WORKER_FILES], struct zygote *z, struct diag *d,
+			      struct worker **ret_worker, enum worker_state *ret_state);
+/* Here: as worker_free, but it lives on, if somebody else has its files. */
+void worker_leave(struct worker *w);
+/* What it was spawned from. Borrowed. */
+struct zygote *worker_zygote(const struct worker *w);
 
 /* How the machine ended, or the worker; VM_NONE: neither has. Hears what there is to hear first, but
  * waits for nothing. With VM_ERROR and VM_CRASH, *d says why. */

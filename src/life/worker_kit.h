@@ -13,6 +13,7 @@ struct worker_kit_options {
 	const char *program;   /* path of spore-worker */
 	uint32_t without;      /* walls that are not wanted: JAIL_WITHOUT(...) | ... */
 	int cgroup;            /* duplicated; -1: none */
+	int patience_ms;       /* with one that does not answer, which is killed then; 0: a minute */
 };
 must_check err_t worker_kit_new(const struct image *like, const struct worker_kit_options *o,
 				struct diag *d, struct worker_kit **ret_kit);

@@ -199,6 +199,15 @@ static err_t do_pause(struct worker *w, struct diag *d)
 	return vm_pause(&w->running, d, &w->paused);
 }
 
+static enum worker_state state_of(const struct worker *w)
+{
+	if (w->running != NULL)
+		return WORKER_IS_RUNNING;
+	if (w->paused == NULL)
+		return WORKER_IS_EMPTY;
+	return w->is_new ? WORKER_IS_NEW : WORKER_IS_PAUSED;
+}
+
 static err_t do_input(struct worker *w, const struct worker_ask *a, struct answer *ret)
 {
 	if (w->running != NULL)
@@ -259,6 +268,9 @@ static err_t act(struct worker *w, const struct worker_ask *a, struct link_in *i
 		return do_freeze(w, in, d, ret);
 	case WORKER_BRANCH:
 		return do_branch(w, in, d, ret);
+	case WORKER_STATE:
+		ret->value = state_of(w);
+		return OK;
 	}
 	unreachable_by_type();
 }
@@ -288,6 +300,7 @@ static err_t answer_one(struct worker *w, struct link_in *in)
 	struct worker_ask ask;
 	err_t e = worker_ask_parse(cur_of(in->bytes, in->len), &d, &ask);
 
+	s.serial = ask.serial;
 	if (!failed(e))
 		e = act(w, &ask, in, &d, &a);
 	s.value = a.value;

@@ -36,6 +36,7 @@ static err_t ask_parse(struct fields *f, struct worker_ask *a)
 {
 	TRY(version_parse(f));
 	TRY(ask_kind_parse(f, &a->kind));
+	TRY(field_u32(f, "serial", UINT32_MAX, &a->serial));
 	TRY(field_string(f, "name", a->name, sizeof a->name));
 	TRY(field_u32(f, "clock", CLOCK_MAX, &a->clock));
 	TRY(field_bool(f, "run", &a->run));
@@ -57,6 +58,7 @@ void worker_ask_encode(struct out *o, const struct worker_ask *a)
 {
 	out_u32(o, WORKER_VERSION);
 	out_u32(o, (uint32_t)a->kind);
+	out_u32(o, a->serial);
 	out_string(o, a->name);
 	out_u32(o, a->clock);
 	out_u8(o, a->run);
@@ -96,6 +98,7 @@ static err_t say_parse(struct fields *f, struct worker_say *s)
 
 	TRY(version_parse(f));
 	TRY(say_kind_parse(f, &s->kind));
+	TRY(field_u32(f, "serial", UINT32_MAX, &s->serial));
 	TRY(field_u32(f, "value", s->kind == WORKER_ENDED ? OUTCOME_MAX : UINT32_MAX, &s->value));
 	TRY(code_parse(f, &s->code));
 	TRY(field_u32(f, "sys", INT32_MAX, &sys));
@@ -118,6 +121,7 @@ void worker_say_encode(struct out *o, const struct worker_say *s)
 {
 	out_u32(o, WORKER_VERSION);
 	out_u32(o, (uint32_t)s->kind);
+	out_u32(o, s->serial);
 	out_u32(o, s->value);
 	out_u32(o, s->code);
 	out_u32(o, (uint32_t)s->sys);

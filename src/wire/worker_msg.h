@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a supervisor and the worker of one machine say to each other, one message per packet of a
- * SOCK_SEQPACKET socket, descriptors beside it. The supervisor asks one thing at a time and the
- * worker answers each; only WORKER_ENDED comes by itself. A worker is not trusted with anything: what
- * it says is judged here, and what it hands over where it is opened.
+ * SOCK_SEQPACKET socket, descriptors beside it. The worker answers all that it is asked in that order,
+ * with the number that the question had; only WORKER_ENDED comes by itself. A worker is not trusted with
+ * anything: what it says is judged here, and what it hands over where it is opened.
  *
  * Both are of one build, which WORKER_VERSION checks: there is no second version to speak. */
 #pragma once
 
 #include "base/bytes.h"
 
-enum { WORKER_VERSION = 1, WORKER_MSG_MAX = 8192, WORKER_INPUT_MAX = 4096, WORKER_TEXT_MAX = 512 };
+enum { WORKER_VERSION = 2, WORKER_MSG_MAX = 8192, WORKER_INPUT_MAX = 4096, WORKER_TEXT_MAX = 512 };
 
 /* X(name, number): what is asked for. Descriptors in their order. */
 #define WORKER_ASKS(X) \
@@ -27,7 +27,8 @@ enum { WORKER_VERSION = 1, WORKER_MSG_MAX = 8192, WORKER_INPUT_MAX = 4096, WORKE
 	X(FREEZE, 8) \
 	/* running, and goes on: the same, then a file for each disk that is not read-only, then \
 	 * another for each, should layers have to be merged -> DONE with the zygote's files, and for how many microseconds it stood still */ \
-	X(BRANCH, 9)
+	X(BRANCH, 9) \
+	X(STATE, 10) /* -> DONE with an enum worker_state */
 
 enum worker_ask_kind {
 #define X(name, number) WORKER_##name = (number),
@@ -35,8 +36,16 @@ enum worker_ask_kind {
 #undef X
 };
 
+enum worker_state {
+	WORKER_IS_EMPTY,  /* no machine yet */
+	WORKER_IS_NEW,    /* paused, and has never run */
+	WORKER_IS_PAUSED,
+	WORKER_IS_RUNNING,
+};
+
 struct worker_ask {
 	enum worker_ask_kind kind;
+	uint32_t serial;
 	char name[65];    /* SPAWN: "" keeps the zygote's */
 	uint32_t clock;   /* SPAWN: enum clock_policy */
 	bool run;         /* SPAWN: goes on at once */
@@ -58,7 +67,8 @@ enum worker_say_kind {
 
 struct worker_say {
 	enum worker_say_kind kind;
-	uint32_t value;    /* DONE: of INPUT; ENDED: enum vm_outcome */
+	uint32_t serial;   /* of what it answers; 0: of nothing */
+	uint32_t value;    /* DONE: what was asked; ENDED: enum vm_outcome */
 	uint32_t code;     /* FAILED: enum err_code */
 	int32_t sys;       /* FAILED */
 	char text[WORKER_TEXT_MAX]; /* FAILED, ENDED: why, "" unless it is an error or a crash */

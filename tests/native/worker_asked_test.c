@@ -29,7 +29,6 @@ struct bare {
 	struct born child;
 	fd_t socket;
 	struct board board;
-	fd_t board_memfd;
 	struct zygote_layers layers; /* one: there is one disk */
 	struct link_in in;
 };
@@ -91,7 +90,7 @@ static struct bare *bare_new(struct home *h)
 	assert_non_null(b);
 	b->kit = home_kit(h);
 	assert_false(failed(worker_kit_bear(b->kit, &d, &b->child, &b->socket)));
-	assert_false(failed(board_new(&d, &b->board, &b->board_memfd)));
+	assert_false(failed(board_new(&d, &b->board)));
 	assert_false(failed(worker_kit_layers_new(b->kit, &d, &b->layers)));
 	assert_int_equal(b->layers.n, 1);
 	answers(b, ERR_NONE, ""); /* it is confined */
@@ -104,7 +103,7 @@ static void layout_fds(const struct bare *b, int ret[LAYOUT])
 {
 	ret[0] = worker_kit_layout(b->kit);
 	ret[1] = worker_kit_kvm(b->kit);
-	ret[2] = b->board_memfd.raw;
+	ret[2] = b->board.memfd.raw;
 	ret[3] = b->board.event.raw;
 	ret[4] = b->layers.raw[0];
 }
@@ -128,7 +127,6 @@ static void goes(struct bare *b)
 	assert_int_equal(status, 0);
 	fd_drop(&b->child.pidfd);
 	board_drop(&b->board);
-	fd_drop(&b->board_memfd);
 	zygote_layers_drop(&b->layers);
 	free(b);
 }
@@ -205,7 +203,7 @@ static void mutilated(void **state)
 	asked(b, bytes, sizeof bytes, NULL, 0);
 	assert_int_equal(heard(b).kind, WORKER_FAILED);
 	/* A zygote that is none. */
-	ask(b, WORKER_PRIME, (int[]){ b->board_memfd.raw }, 1);
+	ask(b, WORKER_PRIME, (int[]){ b->board.memfd.raw }, 1);
 	answers(b, ERR_STATE, "a zygote's state is not sealed");
 	ask(b, WORKER_PRIME, NULL, 0);
 	answers(b, ERR_MISSING, "descriptors");

@@ -49,6 +49,8 @@ static fd_t file_of(const void *bytes, size_t n)
 	X(OUTCOME,     "value") \
 	X(CODE,        "code") \
 	X(NO_CODE,     "a failure without an error") \
+	X(SERIAL,      "it answers question 3, expected 0") \
+	X(SILENT,      "its worker does not answer") \
 	X(HANGS_UP,    "its worker was killed by signal 9 (SIGKILL)") \
 	X(REFUSES,     "no, thank you")
 
@@ -99,6 +101,7 @@ static void lie_with_descriptors(void)
 static void be_polite(void)
 {
 	static struct link_in in;
+	static struct worker_ask asked;
 	struct worker_say done = { .kind = WORKER_DONE, .value = UINT32_MAX };
 
 	do {
@@ -107,6 +110,9 @@ static void be_polite(void)
 		tell(&done, 0, &here, 1);
 		if (failed(link_receive(to, NULL, &in)))
 			_exit(4);
+		if (in.len != 0 && failed(worker_ask_parse(cur_of(in.bytes, in.len), NULL, &asked)))
+			_exit(6);
+		done.serial = asked.serial;
 		link_drop(&in);
 	} while (in.len != 0);
 }
@@ -145,6 +151,11 @@ static void lie(enum lie l)
 	case LIE_NO_CODE:
 		tell(&(struct worker_say){ .kind = WORKER_FAILED }, 0, NULL, 0);
 		return;
+	case LIE_SERIAL:
+		tell(&(struct worker_say){ .kind = WORKER_DONE, .serial = 3 }, 0, NULL, 0);
+		return;
+	case LIE_SILENT:
+		return;
 	case LIE_HANGS_UP:
 		(void)close(to);
 		return;
@@ -180,7 +191,8 @@ static int be_the_worker(int socket, struct jail_options *jail)
 static struct worker_kit *kit_of_liar(const struct zygote *z, enum lie l)
 {
 	static char self[PATH_MAX];
-	struct worker_kit_options o = { .program = self, .cgroup = -1 };
+	struct worker_kit_options o = { .program = self, .cgroup = -1,
+					.patience_ms = l == LIE_SILENT ? 100 : 0 };
 	uint8_t what = (uint8_t)l;
 	struct worker_kit *k = NULL;
 	struct diag d = DIAG_INIT;

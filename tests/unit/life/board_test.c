@@ -3,6 +3,7 @@
  * worker's side holds, the reader stays within its bounds. */
 #include "life/worker_board.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -20,9 +21,10 @@ static struct sides sides_new(void)
 {
 	struct sides s = { 0 };
 	struct diag d = DIAG_INIT;
-	fd_t memfd = FD_NONE, event;
+	fd_t memfd, event;
 
-	assert_false(failed(board_new(&d, &s.reader, &memfd)));
+	assert_false(failed(board_new(&d, &s.reader)));
+	memfd = (fd_t){ dup(s.reader.memfd.raw) };
 	event = (fd_t){ dup(s.reader.event.raw) };
 	assert_false(failed(board_open(&memfd, &event, &d, &s.writer)));
 	return s;
@@ -91,16 +93,58 @@ static void cannot_be_cut(void **state)
 {
 	struct board b = { 0 };
 	struct diag d = DIAG_INIT;
-	fd_t memfd = FD_NONE;
 	struct stat st;
 
 	(void)state;
-	assert_false(failed(board_new(&d, &b, &memfd)));
-	assert_int_equal(fstat(memfd.raw, &st), 0);
-	assert_int_equal(ftruncate(memfd.raw, 0), -1);
-	assert_int_equal(ftruncate(memfd.raw, st.st_size + 1), -1);
-	fd_drop(&memfd);
+	assert_false(failed(board_new(&d, &b)));
+	assert_int_equal(fstat(b.memfd.raw, &st), 0);
+	assert_int_equal(ftruncate(b.memfd.raw, 0), -1);
+	assert_int_equal(ftruncate(b.memfd.raw, st.st_size + 1), -1);
 	board_drop(&b);
+}
+
+/* The next supervisor has the descriptors alone, and sees what was written before. */
+static void handed_on(void **state)
+{
+	struct sides s = sides_new();
+	struct board next = { .memfd = { dup(s.reader.memfd.raw) },
+			      .event = { dup(s.reader.event.raw) } };
+	struct diag d = DIAG_INIT;
+	uint8_t got[16];
+	uint64_t from;
+
+	(void)state;
+	board_write(&s.writer, (const uint8_t *)"hello", 5);
+	board_drop(&s.reader);
+	assert_false(failed(board_adopt(&next, &d)));
+	board_write(&s.writer, (const uint8_t *)" you", 4);
+	assert_int_equal(board_read(&next, 0, got, sizeof got, &from), 9);
+	assert_memory_equal(got, "hello you", 9);
+	s.reader = next;
+	sides_drop(&s);
+}
+
+/* Neither one that can still be cut nor one that is too short is mapped. */
+static void not_a_board(void **state)
+{
+	static const struct { int seals; off_t len; } wrong[] = {
+		{ 0, 1 << 20 }, { F_SEAL_GROW, 1 << 20 }, { F_SEAL_SHRINK, BOARD_KEPT },
+		{ F_SEAL_SHRINK, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < countof(wrong); i++) {
+		struct board b = { .memfd = { memfd_create("no-board", MFD_ALLOW_SEALING) },
+				   .event = FD_NONE };
+		struct diag d = DIAG_INIT;
+
+		assert_int_equal(ftruncate(b.memfd.raw, wrong[i].len), 0);
+		assert_int_equal(fcntl(b.memfd.raw, F_ADD_SEALS, wrong[i].seals), 0);
+		assert_int_equal(board_adopt(&b, &d).code, ERR_STATE);
+		assert_string_equal(d.text, "a worker's board is none");
+		assert_null(b.map.base);
+		board_drop(&b);
+	}
 }
 
 /* Every word of the board holds something impossible. */
@@ -190,7 +234,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(written_is_read), cmocka_unit_test(the_oldest_goes),
 		cmocka_unit_test(cannot_be_cut),   cmocka_unit_test(hostile_totals),
-		cmocka_unit_test(reader_and_writer),
+		cmocka_unit_test(reader_and_writer), cmocka_unit_test(handed_on),
+		cmocka_unit_test(not_a_board),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

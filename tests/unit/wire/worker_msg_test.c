@@ -9,10 +9,10 @@
 
 /* Where things lie, from the format in wire/worker_msg.c. */
 enum {
-	AT_VERSION = 0, AT_KIND = 4, AT_NAME = 8, NAME = 4, AT_CLOCK = AT_NAME + 2 + NAME,
+	AT_VERSION = 0, AT_KIND = 4, AT_SERIAL = 8, AT_NAME = 12, NAME = 4, AT_CLOCK = AT_NAME + 2 + NAME,
 	AT_RUN = AT_CLOCK + 4, AT_N_INPUT = AT_RUN + 4, AT_INPUT = AT_N_INPUT + 4, INPUT = 6,
 	ASK = AT_INPUT + INPUT,
-	AT_VALUE = 8, AT_CODE = 12, AT_SYS = 16, AT_TEXT = 20, TEXT = 5, SAY = AT_TEXT + 2 + TEXT,
+	AT_VALUE = 12, AT_CODE = 16, AT_SYS = 20, AT_TEXT = 24, TEXT = 5, SAY = AT_TEXT + 2 + TEXT,
 };
 
 static size_t ask_of(const struct worker_ask *a, uint8_t *ret)
@@ -35,7 +35,7 @@ static size_t say_of(const struct worker_say *s, uint8_t *ret)
 
 static size_t ask_sample(uint8_t *ret)
 {
-	struct worker_ask a = { .kind = WORKER_SPAWN, .name = "anna", .clock = 1, .run = true,
+	struct worker_ask a = { .kind = WORKER_SPAWN, .serial = 9, .name = "anna", .clock = 1, .run = true,
 				.n_input = INPUT, .input = "typed" };
 
 	return ask_of(&a, ret);
@@ -43,7 +43,7 @@ static size_t ask_sample(uint8_t *ret)
 
 static size_t say_sample(uint8_t *ret)
 {
-	struct worker_say s = { .kind = WORKER_FAILED, .value = 7, .code = ERR_JAIL, .sys = 13,
+	struct worker_say s = { .kind = WORKER_FAILED, .serial = 8, .value = 7, .code = ERR_JAIL, .sys = 13,
 				.text = "sorry" };
 
 	return say_of(&s, ret);
@@ -64,12 +64,13 @@ static void asks_there_and_back(void **state)
 	assert_int_equal(ask_sample(bytes), ASK);
 	for (size_t i = 0; i < countof(kinds); i++) {
 		/* The longest of everything. */
-		a = (struct worker_ask){ .kind = kinds[i], .clock = i % 2, .run = i % 2 == 0,
-					 .n_input = WORKER_INPUT_MAX };
+		a = (struct worker_ask){ .kind = kinds[i], .serial = UINT32_MAX, .clock = i % 2,
+					 .run = i % 2 == 0, .n_input = WORKER_INPUT_MAX };
 		memset(a.name, 'n', sizeof a.name - 1);
 		memset(a.input, (int)i, sizeof a.input);
 		assert_false(failed(worker_ask_parse(cur_of(bytes, ask_of(&a, bytes)), &d, &b)));
 		assert_int_equal(b.kind, kinds[i]);
+		assert_true(b.serial == UINT32_MAX);
 		assert_string_equal(b.name, a.name);
 		assert_int_equal(b.clock, a.clock);
 		assert_int_equal(b.run, a.run);
@@ -89,6 +90,7 @@ static void answers_there_and_back(void **state)
 	memset(s.text, 't', sizeof s.text - 1);
 	assert_false(failed(worker_say_parse(cur_of(bytes, say_of(&s, bytes)), &d, &t)));
 	assert_int_equal(t.kind, WORKER_ENDED);
+	assert_int_equal(t.serial, 0);
 	assert_int_equal(t.value, 3);
 	assert_int_equal(t.code, ERR_NONE);
 	assert_int_equal(t.sys, INT32_MAX);
@@ -102,7 +104,7 @@ static void answers_there_and_back(void **state)
 struct rule { size_t at; uint32_t value; enum err_code code; const char *words; };
 
 static const struct rule ask_rules[] = {
-	{ AT_VERSION, WORKER_VERSION + 1, ERR_VERSION, "version: is 2, expected 1" },
+	{ AT_VERSION, WORKER_VERSION + 1, ERR_VERSION, "version: is 3, expected 2" },
 	{ AT_KIND, 0, ERR_RANGE, "kind: 0 is nothing to ask for" },
 	{ AT_KIND, 99, ERR_RANGE, "kind: 99 is nothing to ask for" },
 	{ AT_NAME, 0x6E610041, ERR_RANGE, "name" }, /* 65 bytes, one more than there may be */
@@ -116,7 +118,7 @@ static const struct rule ask_rules[] = {
 };
 
 static const struct rule say_rules[] = {
-	{ AT_VERSION, 0, ERR_VERSION, "version: is 0, expected 1" },
+	{ AT_VERSION, 0, ERR_VERSION, "version: is 0, expected 2" },
 	{ AT_KIND, 0, ERR_RANGE, "kind: 0 is no answer" },
 	{ AT_KIND, 4, ERR_RANGE, "kind: 4 is no answer" },
 	{ AT_KIND, WORKER_ENDED, ERR_RANGE, "value" }, /* 7 */
