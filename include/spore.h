@@ -755,9 +755,14 @@ SPORE_API SPORE_CHECK int spore_spawn_check(spore_zygote *z,
  * children too. A supervisor belongs to one thread. */
 typedef struct spore_supervisor spore_supervisor;
 
+/* Children and zygotes outlive the supervisor, however it ends: a process of its own has them until the
+ * next supervisor takes them over, which every one does. That one's children end with it, unless it has
+ * this flag too. */
+#define SPORE_SUPERVISOR_KEEP 1u
+
 struct spore_supervisor_options {
 	size_t size;
-	uint32_t flags; /* none yet */
+	uint32_t flags; /* SPORE_SUPERVISOR_KEEP */
 	uint32_t reserved_int;
 	const struct spore_jail *jail; /* of every child; NULL: all walls. */
 	/* A child has ended; may be NULL. On the thread that runs it. */
@@ -779,7 +784,7 @@ SPORE_API SPORE_CHECK int spore_supervisor_run(spore_supervisor *s,
 					       struct spore_error *err);
 /* From a watch's `ready`. */
 SPORE_API void spore_supervisor_quit(spore_supervisor *s);
-/* Ends all children and gives the place back. Accepts NULL. */
+/* Ends all children but those that are kept, and gives the place back. Accepts NULL. */
 SPORE_API void spore_supervisor_close(spore_supervisor *s);
 
 /* One request to this user's supervisor; spore-api(7) has them. `json` may be NULL, and so may

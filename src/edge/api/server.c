@@ -51,13 +51,18 @@ static void after_reply(void *server)
 		server_ending(s);
 }
 
-static err_t publish(struct spore_server *s, const char *name, struct diag *d)
+static err_t open_doors(struct spore_server *s, struct diag *d)
 {
-	TRY(run_claim_take(name, d, &s->claim));
 	TRY(door_open_in(&s->claim, "api.sock", SOCK_STREAM, d, &s->doors[0]));
 	s->n_doors = 1;
 	TRY(door_open_in(&s->claim, "console.sock", SOCK_STREAM, d, &s->console));
 	return door_open_in(&s->claim, "handoff.sock", SOCK_SEQPACKET, d, &s->handoff);
+}
+
+static err_t publish(struct spore_server *s, const char *name, struct diag *d)
+{
+	TRY(run_claim_take(name, d, &s->claim));
+	return open_doors(s, d);
 }
 
 /* Names and sockets only: what it takes to answer is made when the loop begins, so that a restore
@@ -138,6 +143,28 @@ err_t server_prepare(const char *name, struct diag *d, struct spore_server **ret
 	else
 		*ret = s;
 	return e;
+}
+
+err_t server_prepare_kept(const char *name, fd_t *lock, struct diag *d, struct spore_server **ret)
+{
+	struct spore_server *s;
+	err_t e;
+
+	TRY(server_new(d, &s));
+	e = run_claim_adopt(name, lock, d, &s->claim);
+	if (!failed(e))
+		e = open_doors(s, d);
+	if (failed(e))
+		server_leave(s);
+	else
+		*ret = s;
+	return e;
+}
+
+void server_leave(struct spore_server *s)
+{
+	run_claim_leave(&s->claim);
+	spore_server_close(s);
 }
 
 const char *spore_server_name(const spore_server *s)

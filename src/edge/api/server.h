@@ -47,6 +47,11 @@ struct spore_server {
 /* A server for a machine that is not there yet, with its name claimed and its doors made, in the loop of
  * somebody else; name NULL: one is made up. */
 must_check err_t server_prepare(const char *name, struct diag *d, struct spore_server **ret);
+/* The same for one that is there: of a name that was kept, by its lock, which is taken on success. */
+must_check err_t server_prepare_kept(const char *name, fd_t *lock, struct diag *d,
+				     struct spore_server **ret);
+/* As spore_server_close, and its name stays taken: somebody else holds it too. */
+void server_leave(struct spore_server *s);
 /* Answers from now on. `over` as above. */
 must_check err_t server_join(struct spore_server *s, spore_machine *m, struct event_base *base,
 			     struct diag *d);

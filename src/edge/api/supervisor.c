@@ -58,10 +58,10 @@ err_t errand_result(const struct errand *c, int status, struct diag *d)
 err_t errand_status(const struct errand *c, struct diag *d, json_t **ret_body)
 {
 	(void)d;
-	*ret_body = json_pack("{s:s, s:I, s:I, s:I, s:I}", "version", spore_version(), "pid",
+	*ret_body = json_pack("{s:s, s:I, s:I, s:I, s:I, s:b}", "version", spore_version(), "pid",
 			      (json_int_t)getpid(), "started", (json_int_t)c->s->started, "zygotes",
 			      (json_int_t)c->s->n_zygotes, "machines",
-			      (json_int_t)c->s->n_children);
+			      (json_int_t)c->s->n_children, "keeps", c->s->keeper != NULL);
 	return OK;
 }
 
@@ -76,7 +76,8 @@ static err_t options_judge(const struct spore_supervisor_options *options,
 			   struct spore_supervisor_options *ret, struct diag *d)
 {
 	TRY(options_take(options, sizeof *ret, sizeof *ret, ret, "spore_supervisor_options", d));
-	return options_check(ret->flags, 0, ret->reserved, "spore_supervisor_options", d);
+	return options_check(ret->flags, SPORE_SUPERVISOR_KEEP, ret->reserved,
+			     "spore_supervisor_options", d);
 }
 
 static err_t open_all(struct spore_supervisor *s, struct diag *d)
@@ -86,6 +87,7 @@ static err_t open_all(struct spore_supervisor *s, struct diag *d)
 	s->base = event_base_new();
 	if (s->base == NULL)
 		return diag_fail(d, FAIL(ERR_NOMEM), "supervisor: out of memory");
+	TRY(keep_open(s, d));
 	TRY(http_open(&s->http, s->base, d));
 	return http_listen(&s->http, &s->door, d);
 }
@@ -141,7 +143,11 @@ void spore_supervisor_close(spore_supervisor *s)
 {
 	if (s == NULL)
 		return;
-	children_end(s);
+	keep_close(s);
+	if (s->leaves)
+		children_leave(s);
+	else
+		children_end(s);
 	while (s->n_zygotes != 0)
 		kept_zygote_drop(s->zygotes[--s->n_zygotes]);
 	free(s->zygotes);

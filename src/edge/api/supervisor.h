@@ -18,7 +18,10 @@ enum {
 /* Counted: by the table, until somebody removes it, and by each of its children, whose workers go when
  * the pool that they were started by does. */
 struct kept_zygote {
+	struct spore_supervisor *supervisor;
+	uint64_t serial; /* no other has it, in the life of a keeper */
 	size_t uses;
+	bool listed;     /* in the table */
 	char name[RUN_NAME_MAX + 1];
 	char *file;            /* it was read from; NULL: it was a machine, */
 	char machine[RUN_NAME_MAX + 1]; /* of this name */
@@ -52,6 +55,10 @@ struct spore_supervisor {
 	size_t n_zygotes;
 	struct kept_child **children;
 	size_t n_children, room_children;
+	uint64_t last_serial;      /* of a zygote */
+	struct keeper *keeper;     /* NULL: nothing is kept */
+	struct event *keeper_gone;
+	bool leaves;               /* children live on when it closes */
 	struct end_note ends[ENDS_KEPT];
 	uint64_t n_ends;
 	struct spore_error fault; /* of the call that the current request led to */
@@ -81,9 +88,27 @@ must_check err_t zygote_find(struct spore_supervisor *s, const char *name, struc
 must_check err_t zygote_of_file(struct spore_supervisor *s, const char *path, struct diag *d,
 				struct kept_zygote **ret);
 void kept_zygote_drop(struct kept_zygote *z); /* one use; accepts NULL */
+/* One use; nothing but a name, and in no table. */
+must_check err_t kept_zygote_new(struct spore_supervisor *s, const char *name, struct diag *d,
+				 struct kept_zygote **ret);
+/* Its use becomes the table's. ERR_EXISTS when the name is not free there. */
+must_check err_t kept_zygote_list(struct kept_zygote **in, struct diag *d);
 /* supervisor_pool.c */
 must_check err_t zygote_pool(struct spore_supervisor *s, struct kept_zygote *z, struct diag *d);
 json_t *pool_json(const struct kept_zygote *z);
+
+/* supervisor_keep.c: what the next supervisor finds (docs/design/0021-kept-machines.md). */
+/* Takes over what the one before has kept, and keeps things from now on if it is to. */
+must_check err_t keep_open(struct spore_supervisor *s, struct diag *d);
+void keep_close(struct spore_supervisor *s);
+/* As they are now; nothing is done where nothing is kept. */
+must_check err_t keep_zygote(const struct kept_zygote *z, struct diag *d);
+must_check err_t keep_child(const struct kept_child *c, struct diag *d);
+void keep_no_zygote(const struct kept_zygote *z);
+void keep_no_child(const struct kept_child *c);
+
+/* supervisor_adopt.c: s->keeper is what is at the other end of the socket, which is taken. */
+must_check err_t adopt_all(struct spore_supervisor *s, fd_t *socket, struct diag *d);
 
 /* supervisor_child.c */
 struct child_order {
@@ -93,12 +118,18 @@ struct child_order {
 };
 must_check err_t child_new(struct spore_supervisor *s, const struct child_order *o, struct diag *d,
 			   struct kept_child **ret, uint64_t *ret_ns);
+/* One that is there: all of it but what it takes from the supervisor is set, and is the table's now. */
+must_check err_t child_join(struct kept_child *c, struct diag *d);
+/* It lives on; any part of it may be missing. */
+void child_let_go(struct kept_child *c);
 /* NULL: none of ours. */
 struct kept_child *child_find(struct spore_supervisor *s, const char *name);
 /* Its end is noted and told, its name is free. */
 void child_leave(struct kept_child *c);
 /* All of them, without a word. */
 void children_end(struct spore_supervisor *s);
+/* All of them live on. */
+void children_leave(struct spore_supervisor *s);
 
 /* supervisor_litter.c: what a request for many children says about each. */
 struct litter {

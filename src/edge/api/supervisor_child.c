@@ -10,6 +10,7 @@
 #include "edge/api/supervisor.h"
 #include "edge/lib/error.h"
 #include "edge/lib/json_read.h"
+#include "edge/lib/kept.h"
 #include "edge/lib/machine.h"
 
 struct kept_child *child_find(struct spore_supervisor *s, const char *name)
@@ -62,6 +63,7 @@ static void forget(struct spore_supervisor *s, const struct kept_child *c)
 void child_leave(struct kept_child *c)
 {
 	note_end(c);
+	keep_no_child(c);
 	forget(c->supervisor, c);
 	child_free(c);
 }
@@ -77,6 +79,23 @@ void children_end(struct spore_supervisor *s)
 		(void)!spore_machine_stop(s->children[i]->machine, NULL);
 	while (s->n_children != 0)
 		child_free(s->children[--s->n_children]);
+	free(s->children);
+}
+
+void child_let_go(struct kept_child *c)
+{
+	if (c->server != NULL)
+		server_leave(c->server);
+	if (c->machine != NULL)
+		kept_machine_leave(c->machine);
+	kept_zygote_drop(c->zygote);
+	free(c);
+}
+
+void children_leave(struct spore_supervisor *s)
+{
+	while (s->n_children != 0)
+		child_let_go(s->children[--s->n_children]);
 	free(s->children);
 }
 
@@ -133,7 +152,20 @@ static err_t fill(struct kept_child *c, const struct child_order *o, struct diag
 	TRY(server_prepare(o->identity->name, d, &c->server));
 	c->server->over = on_over;
 	c->server->ctx = c;
-	return spawn(c, o, d, ret_ns);
+	TRY(spawn(c, o, d, ret_ns));
+	return keep_child(c, d);
+}
+
+err_t child_join(struct kept_child *c, struct diag *d)
+{
+	struct spore_supervisor *s = c->supervisor;
+
+	TRY(room_make(s, d));
+	c->server->over = on_over;
+	c->server->ctx = c;
+	TRY(server_join(c->server, c->machine, s->base, d));
+	s->children[s->n_children++] = c;
+	return OK;
 }
 
 err_t child_new(struct spore_supervisor *s, const struct child_order *o, struct diag *d,

@@ -63,5 +63,5 @@ err_t errand_pool_put(const struct errand *c, struct diag *d, json_t **ret_body)
 		TRY(errand_result(c, spore_pool_arm(z->pool, z->zygote, (uint32_t)armed,
 						    &c->s->fault), d));
 	*ret_body = pool_json(z);
-	return OK;
+	return keep_zygote(z, d);
 }

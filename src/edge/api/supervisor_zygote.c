@@ -13,6 +13,7 @@ void kept_zygote_drop(struct kept_zygote *z)
 {
 	if (z == NULL || --z->uses != 0)
 		return;
+	keep_no_zygote(z);
 	spore_pool_free(z->pool);
 	spore_zygote_free(z->zygote);
 	free(z->file);
@@ -51,10 +52,6 @@ static err_t room_make(struct spore_supervisor *s, const char *name, struct diag
 {
 	struct kept_zygote **more;
 
-	if (failed(run_name_check(name, NULL)))
-		return diag_fail(d, FAIL(ERR_CONFIG), "zygote: '%.80s': expected 1 to %d letters, digits, "
-				 "'-', '_' and '.', beginning with none of '.' and '-'", name,
-				 RUN_NAME_MAX);
 	if (look(s, name) != NULL)
 		return diag_fail(d, FAIL(ERR_EXISTS), "%s: a zygote of that name is there already, "
 				 "expected another name", name);
@@ -68,19 +65,42 @@ static err_t room_make(struct spore_supervisor *s, const char *name, struct diag
 	return OK;
 }
 
-static err_t kept_new(struct spore_supervisor *s, const char *name, struct diag *d,
+err_t kept_zygote_new(struct spore_supervisor *s, const char *name, struct diag *d,
 		      struct kept_zygote **ret)
 {
 	struct kept_zygote *z;
 
-	TRY(room_make(s, name, d));
+	if (failed(run_name_check(name, NULL)))
+		return diag_fail(d, FAIL(ERR_CONFIG), "zygote: '%.80s': expected 1 to %d letters, digits, "
+				 "'-', '_' and '.', beginning with none of '.' and '-'", name,
+				 RUN_NAME_MAX);
 	z = calloc(1, sizeof *z);
 	if (z == NULL)
 		return diag_fail(d, FAIL(ERR_NOMEM), "%s: out of memory", name);
+	z->supervisor = s;
+	z->serial = ++s->last_serial;
 	z->uses = 1;
 	(void)snprintf(z->name, sizeof z->name, "%s", name);
 	*ret = z;
 	return OK;
+}
+
+err_t kept_zygote_list(struct kept_zygote **in, struct diag *d)
+{
+	struct spore_supervisor *s = (*in)->supervisor;
+
+	TRY(room_make(s, (*in)->name, d));
+	(*in)->listed = true;
+	s->zygotes[s->n_zygotes++] = take_ptr(*in);
+	return OK;
+}
+
+/* With a name that is free, and room in the table. */
+static err_t kept_new(struct spore_supervisor *s, const char *name, struct diag *d,
+		      struct kept_zygote **ret)
+{
+	TRY(kept_zygote_new(s, name, d, ret));
+	return room_make(s, name, d);
 }
 
 static err_t info(const struct errand *c, spore_zygote *z, struct diag *d, json_t **ret)
@@ -92,16 +112,17 @@ static err_t info(const struct errand *c, spore_zygote *z, struct diag *d, json_
 }
 
 /* It is a zygote now, whatever happens: of a machine it is all that is left. */
-static void keep(const struct errand *c, struct kept_zygote **in)
+static err_t enter(const struct errand *c, struct kept_zygote **in, struct diag *d)
 {
-	struct kept_zygote *z = take_ptr(*in);
+	struct kept_zygote *z = *in;
 	owned_json doc = NULL;
 	const char *id = NULL;
 
 	if (!failed(info(c, z->zygote, NULL, &doc)))
 		id = json_string_value(json_object_get(doc, "id"));
 	z->id = strdup(id != NULL ? id : "");
-	c->s->zygotes[c->s->n_zygotes++] = z;
+	TRY(kept_zygote_list(in, d));
+	return keep_zygote(z, d);
 }
 
 static bool stamp_take(struct kept_zygote *z)
@@ -132,8 +153,7 @@ static err_t from_file(const struct errand *c, const char *name, const char *pat
 	(void)stamp_take(z); /* before it is read: a later change is seen */
 	TRY(errand_result(c, spore_zygote_open(path, &o, &z->zygote, &c->s->fault), d));
 	*ret = z;
-	keep(c, &z);
-	return OK;
+	return enter(c, &z, d);
 }
 
 /* One of ours is frozen here; asking it over its socket would be asking ourselves. */
@@ -142,9 +162,7 @@ static err_t freeze_child(const struct errand *c, struct kept_child *child, stru
 {
 	const struct spore_freeze_options o = { sizeof o, SPORE_FREEZE_PAUSE, 0, { 0 } };
 
-	TRY(errand_result(c, spore_machine_freeze(child->machine, &o, &z->zygote, &c->s->fault), d));
-	child_leave(child);
-	return OK;
+	return errand_result(c, spore_machine_freeze(child->machine, &o, &z->zygote, &c->s->fault), d);
 }
 
 static err_t freeze_other(const struct errand *c, const char *name, struct kept_zygote *z,
@@ -185,6 +203,7 @@ static err_t from_machine(const struct errand *c, const char *name, const char *
 {
 	owned_kept z = NULL;
 	struct kept_child *child;
+	err_t e;
 
 	TRY(run_name_check(machine, d));
 	TRY(kept_new(c->s, name, d, &z));
@@ -194,8 +213,11 @@ static err_t from_machine(const struct errand *c, const char *name, const char *
 		TRY(child != NULL ? branch_child(c, child, z, d) : branch_other(c, machine, z, d));
 	else
 		TRY(child != NULL ? freeze_child(c, child, z, d) : freeze_other(c, machine, z, d));
-	keep(c, &z);
-	return OK;
+	e = enter(c, &z, d);
+	/* Now that it is not the only one who has it. */
+	if (child != NULL && !branch)
+		child_leave(child);
+	return e;
 }
 
 err_t errand_zygote_put(const struct errand *c, struct diag *d, json_t **ret_body)
@@ -266,6 +288,8 @@ err_t zygote_of_file(struct spore_supervisor *s, const char *path, struct diag *
 /* Nothing is made ready for it any more, and its memory goes, but for what its children share. */
 static void retire(struct kept_zygote *z)
 {
+	z->listed = false;
+	ignore(keep_zygote(z, NULL));
 	if (z->pool != NULL) {
 		(void)!spore_pool_arm(z->pool, z->zygote, 0, NULL);
 		(void)!spore_pool_resize(z->pool, 0, NULL);

@@ -18,12 +18,14 @@
 
 struct values {
 	struct text_list without;
-	bool detach;
+	bool detach, keep;
 };
 
 static const struct option options[] = {
 	{ "without", 0, OPTION_LIST, "WALL", "leave out a wall of the children's jail, by its name",
 	  offsetof(struct values, without) },
+	{ "keep", 0, OPTION_FLAG, NULL, "children and zygotes go on when it ends, for the next one",
+	  offsetof(struct values, keep) },
 	{ "detach", 0, OPTION_FLAG, NULL, "return when it answers", offsetof(struct values, detach) },
 };
 
@@ -79,7 +81,7 @@ static int on_answering(void *serving, int fd)
 	return SPORE_WATCH_STOP;
 }
 
-static int serve(struct serving *s, const struct spore_jail *jail)
+static int serve(struct serving *s, const struct spore_jail *jail, bool keep)
 {
 	owned_fd signals = { signals_open() }, answering = { eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK) };
 	struct spore_supervisor_options o = SPORE_SUPERVISOR_OPTIONS_INIT;
@@ -94,6 +96,7 @@ static int serve(struct serving *s, const struct spore_jail *jail)
 		say_error("serve", "signals: %s", strerrordesc_np(errno));
 		return STATUS_MONITOR;
 	}
+	o.flags = keep ? SPORE_SUPERVISOR_KEEP : 0u;
 	o.jail = jail;
 	o.ended = on_ended;
 	o.ctx = s;
@@ -140,13 +143,15 @@ static int run(const void *values, const char *operand)
 	memcpy(without, v->without.v, v->without.n * sizeof without[0]);
 	jail.without = without;
 	descriptors_raise();
-	return serve(&s, &jail);
+	return serve(&s, &jail, v->keep);
 }
 
 const struct command command_serve = {
 	.name = "serve",
 	.summary = "own zygotes, pools and their children for the other commands",
 	.details = "One for each user. It ends by SIGTERM, SIGINT or SIGHUP, with status 5; whatever ends\n"
-		   "it, its children end with it and its zygotes are gone.",
+		   "it, its children end with it and its zygotes are gone. With --keep they are there for the\n"
+		   "next one, which takes over all that was kept, and ends it when it ends unless it has\n"
+		   "--keep too.",
 	.options = options, .n_options = countof(options), .run = run,
 };

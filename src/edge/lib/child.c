@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One lock per handle; what it asks its worker takes microseconds, and a worker that does not answer
- * is killed by stop and free, which do not wait for the lock to do so. */
-#include "edge/lib/child.h"
+ * within a minute is killed. */
+#include "edge/lib/child_parts.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -14,21 +14,6 @@
 #include "edge/lib/config_image.h"
 #include "edge/lib/error.h"
 #include "life/zygote.h"
-
-struct child {
-	struct spore_machine base; /* first: a spore_machine * is a struct child * */
-	pthread_mutex_t lock;      /* everything below */
-	struct worker *worker;     /* until the end of the handle */
-	struct worker_kit *kit;    /* NULL: the pool's */
-	struct pool *pool;         /* a reference, or NULL */
-	enum spore_state state;
-	enum spore_outcome outcome;
-	struct spore_error why;
-	const struct image *image; /* a reference */
-	struct identity_files { size_t n; struct spore_identity_disk *disk; } files; /* owned */
-	char name[65];
-	uint64_t began, spawned;   /* CLOCK_MONOTONIC in ns: the call, and its end */
-};
 
 static struct child *child_of(spore_machine *m)
 {
@@ -320,7 +305,9 @@ static void child_free(spore_machine *m)
 {
 	struct child *c = child_of(m);
 
-	if (c->worker != NULL && c->pool != NULL)
+	if (c->worker != NULL && c->left)
+		worker_leave(c->worker);
+	else if (c->worker != NULL && c->pool != NULL)
 		pool_worker_retire(c->pool, c->worker);
 	else
 		worker_free(c->worker);
@@ -334,7 +321,7 @@ static void child_free(spore_machine *m)
 	free(c);
 }
 
-static const struct machine_ops child_ops = {
+const struct machine_ops child_ops = {
 	.boot = child_boot, .restore = child_restore, .pause = child_pause, .resume = child_resume,
 	.snapshot = child_snapshot, .freeze = child_freeze, .branch = child_branch,
 	.stop = child_stop, .wait = child_wait, .state = child_state, .outcome = child_outcome, .timings = child_timings,
@@ -342,60 +329,3 @@ static const struct machine_ops child_ops = {
 	.attach = child_attach, .event_fd = child_event_fd, .output_fd = child_output_fd,
 	.free = child_free,
 };
-
-/* ---- spawning ---- */
-
-static err_t note_files(struct child *c, const struct identity *id, struct diag *d)
-{
-	c->files.disk = calloc(id->n_disks + 1, sizeof c->files.disk[0]);
-	if (c->files.disk == NULL)
-		return diag_fail(d, FAIL(ERR_NOMEM), "machine: out of memory");
-	for (size_t i = 0; i < id->n_disks; i++) {
-		struct spore_identity_disk *to = &c->files.disk[i];
-
-		*to = (struct spore_identity_disk){ id->disks[i].index,
-						    (uint32_t)id->disks[i].mode,
-						    strdup(id->disks[i].path) };
-		c->files.n = i + 1;
-		if (to->path == NULL)
-			return diag_fail(d, FAIL(ERR_NOMEM), "machine: out of memory");
-	}
-	return OK;
-}
-
-static err_t start(struct child *c, const struct child_request *r, struct diag *d)
-{
-	c->began = r->since_ns;
-	c->image = image_again(zygote_image(r->zygote));
-	config_image_name(c->image, r->identity->name, c->name, sizeof c->name);
-	if (r->identity->n_disks != 0)
-		TRY(note_files(c, r->identity, d));
-	if (r->pool != NULL) {
-		TRY(pool_worker_spawn(r->pool, r->zygote, r->identity, r->run, d, &c->worker));
-		c->pool = pool_again(r->pool);
-	} else {
-		TRY(worker_start(r->kit, r->zygote, d, &c->worker));
-		TRY(worker_spawn(c->worker, r->zygote, r->identity, r->run, d));
-		c->kit = r->kit;
-	}
-	c->state = r->run ? SPORE_RUNNING : SPORE_PAUSED;
-	return OK;
-}
-
-err_t child_spawn(const struct child_request *r, struct diag *d, spore_machine **ret_machine)
-{
-	struct child *c = calloc(1, sizeof *c);
-	err_t e;
-
-	if (c == NULL)
-		return diag_fail(d, FAIL(ERR_NOMEM), "machine: out of memory");
-	c->base.ops = &child_ops;
-	(void)pthread_mutex_init(&c->lock, NULL);
-	e = start(c, r, d);
-	if (failed(e)) {
-		child_free(&c->base);
-		return e;
-	}
-	*ret_machine = &c->base;
-	return OK;
-}

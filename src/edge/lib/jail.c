@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "edge/lib/jail.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -49,6 +48,11 @@ static const char *worker_path(char buffer[static PATH_MAX])
 	return SPORE_WORKER_PATH;
 }
 
+const char *jail_program(const struct spore_jail *jail, char buffer[static PATH_MAX])
+{
+	return jail != NULL && jail->worker != NULL ? jail->worker : worker_path(buffer);
+}
+
 err_t jail_kit_new(const struct spore_jail *jail, const struct image *machine, struct diag *d,
 		   struct worker_kit **ret_kit)
 {
@@ -59,7 +63,7 @@ err_t jail_kit_new(const struct spore_jail *jail, const struct image *machine, s
 	TRY(options_take(jail, JAIL_LEAST, sizeof j, &j, "spore_jail", d));
 	TRY(options_check(j.flags, 0, j.reserved, "spore_jail", d));
 	TRY(walls_take(j.without, d, &o.without));
-	o.program = j.worker != NULL ? j.worker : worker_path(path);
+	o.program = jail_program(&j, path);
 	o.cgroup = j.cgroup;
 	return worker_kit_new(machine, &o, d, ret_kit);
 }

@@ -33,12 +33,12 @@ static err_t root_path(struct diag *d, char *ret, size_t cap)
 	return OK;
 }
 
-static err_t root_open(struct diag *d, char *ret_path, size_t cap, fd_t *ret_fd)
+err_t run_root_open(struct diag *d, char ret_path[RUN_PATH_MAX], fd_t *ret_fd)
 {
 	owned_fd fd = FD_NONE;
 	struct stat st;
 
-	TRY(root_path(d, ret_path, cap));
+	TRY(root_path(d, ret_path, RUN_PATH_MAX));
 	if (mkdir(ret_path, 0700) < 0 && errno != EEXIST)
 		return errno != ENOENT ? diag_sys(d, FAIL_SYS(errno), "runtime directory: %s", ret_path)
 		       : diag_fail(d, FAIL_SYS(ENOENT), "runtime directory: %s: the folder above it is "
@@ -151,18 +151,30 @@ static err_t claim_folder(const struct run_claim *c, struct diag *d)
 			 owner_pid(c->root.raw, c->name));
 }
 
-static err_t claim_lock(struct run_claim *c, struct diag *d)
+static err_t write_pid(const struct run_claim *c, struct diag *d)
 {
 	char pid[32];
 
+	(void)snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+	return run_claim_write(c, "pid", pid, d);
+}
+
+static void claim_name(struct run_claim *c, const char *root, const char *name)
+{
+	(void)snprintf(c->name, sizeof c->name, "%s", name);
+	(void)snprintf(c->path, sizeof c->path, "%.*s/%s",
+		       (int)(sizeof c->path - sizeof c->name - 2), root, name);
+}
+
+static err_t claim_lock(struct run_claim *c, struct diag *d)
+{
 	c->folder.raw = folder_open(c->root.raw, c->name);
 	if (c->folder.raw < 0)
 		return diag_sys(d, FAIL_SYS(errno), "runtime directory: %s", c->path);
 	c->lock.raw = openat(c->folder.raw, "lock", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (c->lock.raw < 0 || lock_file(c->lock.raw, F_OFD_SETLK) < 0)
 		return diag_sys(d, FAIL_SYS(errno), "runtime directory: %s/lock", c->path);
-	(void)snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
-	return run_claim_write(c, "pid", pid, d);
+	return write_pid(c, d);
 }
 
 /* A name that no folder has: two words, and after some tries a number too. */
@@ -185,18 +197,15 @@ static void claim_close(struct run_claim *c)
 static err_t claim_take(const char *name, struct diag *d, struct run_claim *ret)
 {
 	__attribute__((cleanup(run_claim_drop))) struct run_claim c = RUN_CLAIM_NONE;
-	char root[RUN_PATH_MAX];
+	char root[RUN_PATH_MAX], made[RUN_NAME_MAX + 1];
 	owned_fd lock = FD_NONE;
 	err_t e;
 
-	TRY(root_open(d, root, sizeof root, &c.root));
+	TRY(run_root_open(d, root, &c.root));
 	TRY(root_lock(c.root.raw, d, &lock));
-	if (name != NULL)
-		(void)snprintf(c.name, sizeof c.name, "%s", name);
-	else
-		name_make(c.root.raw, c.name, sizeof c.name);
-	(void)snprintf(c.path, sizeof c.path, "%.*s/%s",
-		       (int)(sizeof c.path - sizeof c.name - 2), root, c.name);
+	if (name == NULL)
+		name_make(c.root.raw, made, sizeof made);
+	claim_name(&c, root, name != NULL ? name : made);
 	TRY(claim_folder(&c, d));
 	e = claim_lock(&c, d);
 	if (failed(e) && !fd_is_open(c.lock)) /* nor is anything else in there */
@@ -217,6 +226,41 @@ err_t run_claim_take(const char *name, struct diag *d, struct run_claim *ret)
 err_t run_claim_take_serve(struct diag *d, struct run_claim *ret)
 {
 	return claim_take(serve_folder, d, ret);
+}
+
+static err_t adopt_folder(struct run_claim *c, const fd_t *lock, struct diag *d)
+{
+	struct stat is, was;
+
+	c->folder.raw = folder_open(c->root.raw, c->name);
+	if (c->folder.raw < 0)
+		return diag_sys(d, FAIL_SYS(errno), "runtime directory: %s", c->path);
+	if (fstatat(c->folder.raw, "lock", &is, AT_SYMLINK_NOFOLLOW) != 0 ||
+	    fstat(lock->raw, &was) != 0 || is.st_dev != was.st_dev || is.st_ino != was.st_ino)
+		return diag_fail(d, FAIL(ERR_STATE), "runtime directory: %s: is not the folder that was "
+				 "kept", c->path);
+	return write_pid(c, d);
+}
+
+err_t run_claim_adopt(const char *name, fd_t *lock, struct diag *d, struct run_claim *ret)
+{
+	__attribute__((cleanup(run_claim_leave))) struct run_claim c = RUN_CLAIM_NONE;
+	char root[RUN_PATH_MAX];
+
+	TRY(run_name_check(name, d));
+	TRY(run_root_open(d, root, &c.root));
+	claim_name(&c, root, name);
+	TRY(adopt_folder(&c, lock, d));
+	c.lock = fd_take(lock);
+	*ret = c;
+	c = RUN_CLAIM_NONE;
+	return OK;
+}
+
+void run_claim_leave(struct run_claim *c)
+{
+	claim_close(c);
+	*c = RUN_CLAIM_NONE;
 }
 
 err_t run_claim_write(const struct run_claim *c, const char *file, const char *text, struct diag *d)
@@ -252,7 +296,7 @@ static err_t find(const char *name, const char *lack, struct diag *d, struct run
 	char path[RUN_PATH_MAX];
 	fd_t folder;
 
-	TRY(root_open(d, path, sizeof path, &root));
+	TRY(run_root_open(d, path, &root));
 	TRY(root_lock(root.raw, d, &lock));
 	if (!folder_lives(root.raw, name))
 		return diag_fail(d, FAIL(ERR_NOT_FOUND), "%s", lack);
@@ -327,7 +371,7 @@ err_t run_list(struct diag *d, char ***ret_names, size_t *ret_n)
 	DIR *dir;
 	err_t e;
 
-	TRY(root_open(d, path, sizeof path, &root));
+	TRY(run_root_open(d, path, &root));
 	TRY(root_lock(root.raw, d, &lock));
 	dir = fdopendir(root.raw);
 	if (dir == NULL)

@@ -3,7 +3,9 @@
  *
  *     $SPORE_RUNTIME_DIR, else /run/spore for root, $XDG_RUNTIME_DIR/spore for others   (0700)
  *       .lock             held for moments: one claim or clean-up at a time
- *       NAME/lock         locked (open file description) for as long as the owner lives
+ *       .keeper           where a supervisor finds what the one before it has kept
+ *       NAME/lock         locked (open file description) for as long as the owner lives, or a
+ *                         keeper that has it for the next one
  *       NAME/pid          the owner's process id
  *       NAME/info.json    what the machine is
  *       NAME/api.sock     its control socket
@@ -49,6 +51,10 @@ must_check err_t run_claim_take_serve(struct diag *d, struct run_claim *ret);
 /* Writes NAME/FILE whole: a reader sees the old text or the new one. */
 must_check err_t run_claim_write(const struct run_claim *c, const char *file, const char *text,
 				 struct diag *d);
+/* One that another process has let go of without removing it, by its lock, which is taken on success. */
+must_check err_t run_claim_adopt(const char *name, fd_t *lock, struct diag *d, struct run_claim *ret);
+/* Lets go of a folder that somebody else holds too: it stays. */
+void run_claim_leave(struct run_claim *c);
 /* Removes the folder and lets go. Accepts RUN_CLAIM_NONE. */
 void run_claim_drop(struct run_claim *c);
 
@@ -56,6 +62,8 @@ void run_claim_drop(struct run_claim *c);
 must_check err_t run_find(const char *name, struct diag *d, struct run_place *ret);
 /* ERR_NOT_FOUND when there is no supervisor. */
 must_check err_t run_find_serve(struct diag *d, struct run_place *ret);
+/* The folder that they all lie in. */
+must_check err_t run_root_open(struct diag *d, char ret_path[RUN_PATH_MAX], fd_t *ret_fd);
 /* The owner has let go. */
 bool run_place_is_dead(const struct run_place *p);
 void run_place_drop(struct run_place *p);

@@ -37,6 +37,13 @@ static err_t handle_new(spore_zygote **ret, struct diag *d)
 	return OK;
 }
 
+err_t zygote_handle(struct zygote *z, struct diag *d, spore_zygote **ret_zygote)
+{
+	TRY(handle_new(ret_zygote, d));
+	(*ret_zygote)->zygote = z;
+	return OK;
+}
+
 static err_t freeze(spore_machine *m, const struct spore_freeze_options *options,
 		    spore_zygote **ret, struct diag *d)
 {

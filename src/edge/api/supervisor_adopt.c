@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the supervisor before has kept. All of it is taken over, or nothing is: then the keeper still has
+ * it, for another attempt. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/heap.h"
+#include "edge/api/supervisor.h"
+#include "edge/lib/error.h"
+#include "edge/lib/json_read.h"
+#include "edge/lib/kept.h"
+
+struct adopting {
+	struct spore_supervisor *supervisor;
+	struct kept_zygote **zygotes; /* listed or not; one use each */
+	size_t n;
+};
+
+/* ---- zygotes ---- */
+
+static err_t stamp_read(const json_t *list, struct kept_zygote *z, struct diag *d)
+{
+	json_int_t v[5];
+
+	if (json_array_size(list) != countof(v))
+		return diag_fail(d, FAIL(ERR_JSON), "%s: a zygote that was kept is none", z->name);
+	for (size_t i = 0; i < countof(v); i++)
+		v[i] = json_integer_value(json_array_get(list, i));
+	z->stamp.dev = (dev_t)v[0];
+	z->stamp.ino = (ino_t)v[1];
+	z->stamp.size = (off_t)v[2];
+	z->stamp.written = (struct timespec){ v[3], v[4] };
+	return OK;
+}
+
+struct zygote_words {
+	const char *build, *name, *id, *file, *machine;
+	const json_t *stamp;
+	uint64_t serial, shells, armed;
+	bool listed;
+};
+
+static err_t zygote_words_read(const json_t *doc, struct diag *d, struct zygote_words *w)
+{
+	const struct json_field fields[] = {
+		JSON_FIELD("spore", STRING, JSON_REQUIRED, &w->build),
+		JSON_FIELD("serial", UINT, JSON_REQUIRED, &w->serial, .most = INT64_MAX),
+		JSON_FIELD("name", STRING, JSON_REQUIRED, &w->name),
+		JSON_FIELD("listed", BOOL, JSON_REQUIRED, &w->listed),
+		JSON_FIELD("id", STRING, JSON_REQUIRED, &w->id),
+		JSON_FIELD("file", STRING, JSON_NULLABLE, &w->file),
+		JSON_FIELD("machine", STRING, JSON_REQUIRED, &w->machine),
+		JSON_FIELD("stamp", ARRAY, JSON_REQUIRED, &w->stamp),
+		JSON_FIELD("shells", UINT, JSON_REQUIRED, &w->shells, .most = SPORE_POOL_MOST),
+		JSON_FIELD("armed", UINT, JSON_REQUIRED, &w->armed, .most = SPORE_POOL_MOST),
+	};
+
+	return json_object_read(doc, fields, countof(fields), d);
+}
+
+static err_t zygote_fill(struct kept_zygote *z, const struct zygote_words *w, struct keeper_entry *e,
+			 struct diag *d)
+{
+	z->serial = w->serial;
+	z->id = strdup(w->id);
+	z->file = w->file != NULL ? strdup(w->file) : NULL;
+	if (z->id == NULL || (w->file != NULL && z->file == NULL))
+		return diag_fail(d, FAIL(ERR_NOMEM), "%s: out of memory", z->name);
+	if (strlen(w->machine) >= sizeof z->machine)
+		return diag_fail(d, FAIL(ERR_JSON), "%s: a zygote that was kept is none", z->name);
+	memcpy(z->machine, w->machine, strlen(w->machine) + 1);
+	if (strlen(w->machine) >= sizeof z->machine)
+		return diag_fail(d, FAIL(ERR_JSON), "%s: a zygote that was kept is none", z->name);
+	memcpy(z->machine, w->machine, strlen(w->machine) + 1);
+	TRY(stamp_read(w->stamp, z, d));
+	return e->n != 0 ? kept_zygote_adopt(e->files, e->n, d, &z->zygote) : OK;
+}
+
+static err_t pool_fill(struct kept_zygote *z, const struct zygote_words *w, struct diag *d)
+{
+	const struct errand c = { .s = z->supervisor };
+
+	if (w->shells == 0 && w->armed == 0)
+		return OK;
+	TRY(zygote_pool(z->supervisor, z, d));
+	TRY(errand_result(&c, spore_pool_resize(z->pool, (uint32_t)w->shells, &c.s->fault), d));
+	return errand_result(&c, spore_pool_arm(z->pool, z->zygote, (uint32_t)w->armed, &c.s->fault), d);
+}
+
+static err_t list(struct kept_zygote *z, const struct zygote_words *w, struct diag *d)
+{
+	struct kept_zygote *use = z;
+
+	if (!w->listed)
+		return OK;
+	TRY(kept_zygote_list(&use, d));
+	z->uses++;
+	return pool_fill(z, w, d);
+}
+
+static err_t zygote_adopt(struct adopting *a, const json_t *doc, struct keeper_entry *e,
+			  struct diag *d)
+{
+	struct spore_supervisor *s = a->supervisor;
+	struct zygote_words w = { .name = NULL };
+	struct kept_zygote **more;
+
+	TRY(zygote_words_read(doc, d, &w));
+	more = reallocarray(a->zygotes, a->n + 1, sizeof(struct kept_zygote *));
+	if (more == NULL)
+		return diag_fail(d, FAIL(ERR_NOMEM), "%s: out of memory", w.name);
+	a->zygotes = more;
+	TRY(kept_zygote_new(s, w.name, d, &a->zygotes[a->n]));
+	a->n++;
+	s->last_serial = w.serial > s->last_serial ? w.serial : s->last_serial;
+	TRY(zygote_fill(a->zygotes[a->n - 1], &w, e, d));
+	return list(a->zygotes[a->n - 1], &w, d);
+}
+
+/* ---- children ---- */
+
+struct child_words_read {
+	const char *build, *name;
+	const json_t *machine;
+	uint64_t zygote, started;
+};
+
+static err_t child_words_read(const json_t *doc, struct diag *d, struct child_words_read *w)
+{
+	const struct json_field fields[] = {
+		JSON_FIELD("spore", STRING, JSON_REQUIRED, &w->build),
+		JSON_FIELD("name", STRING, JSON_REQUIRED, &w->name),
+		JSON_FIELD("zygote", UINT, JSON_REQUIRED, &w->zygote, .most = INT64_MAX),
+		JSON_FIELD("started", UINT, JSON_REQUIRED, &w->started, .most = INT64_MAX),
+		JSON_FIELD("machine", OBJECT, JSON_REQUIRED, &w->machine),
+	};
+
+	return json_object_read(doc, fields, countof(fields), d);
+}
+
+static struct kept_zygote *zygote_by(const struct adopting *a, uint64_t serial)
+{
+	for (size_t i = 0; i < a->n; i++)
+		if (a->zygotes[i]->serial == serial)
+			return a->zygotes[i];
+	return NULL;
+}
+
+static err_t child_fill(struct kept_child *c, const struct child_words_read *w,
+			struct keeper_entry *e, struct diag *d)
+{
+	TRY(server_prepare_kept(w->name, &e->files[0], d, &c->server));
+	c->server->started = (int64_t)w->started;
+	if (c->zygote->listed)
+		TRY(zygote_pool(c->supervisor, c->zygote, d));
+	TRY(kept_machine_adopt(w->machine, e->files + 1, e->n - 1, c->zygote->zygote,
+			       c->zygote->pool, d, &c->machine));
+	return child_join(c, d);
+}
+
+static err_t child_adopt(struct adopting *a, const json_t *doc, struct keeper_entry *e,
+			 struct diag *d)
+{
+	struct child_words_read w = { .name = NULL };
+	struct kept_child *c;
+	err_t failure;
+
+	TRY(child_words_read(doc, d, &w));
+	c = calloc(1, sizeof *c);
+	if (c == NULL)
+		return diag_fail(d, FAIL(ERR_NOMEM), "%s: out of memory", w.name);
+	c->supervisor = a->supervisor;
+	c->zygote = zygote_by(a, w.zygote);
+	if (c->zygote == NULL || e->n == 0) {
+		free(c);
+		return diag_fail(d, FAIL(ERR_STATE), "%s: was kept without its zygote or files", w.name);
+	}
+	c->zygote->uses++;
+	failure = child_fill(c, &w, e, d);
+	if (failed(failure))
+		child_let_go(c);
+	return failure;
+}
+
+/* ---- all of it ---- */
+
+static err_t build_check(const json_t *doc, const struct keeper_entry *e, struct diag *d)
+{
+	const char *build = json_string_value(json_object_get(doc, "spore"));
+
+	if (build == NULL || strcmp(build, spore_version()) != 0)
+		return diag_fail(d, FAIL(ERR_VERSION), "%.80s: was kept by spore %.40s, expected %s", e->key,
+				 build != NULL ? build : "of no version", spore_version());
+	return OK;
+}
+
+static err_t entry_adopt(void *adopting, struct keeper_entry *e, struct diag *d)
+{
+	struct adopting *a = adopting;
+	owned_json doc = NULL;
+
+	TRY(json_text_read(e->text, strlen(e->text), d, &doc));
+	TRY(build_check(doc, e, d));
+	return strncmp(e->key, "zygote/", 7) == 0 ? zygote_adopt(a, doc, e, d)
+						   : child_adopt(a, doc, e, d);
+}
+
+/* The children of one that is listed no longer have all that is needed of it. */
+static void zygotes_let_go(struct adopting *a)
+{
+	while (a->n != 0) {
+		struct kept_zygote *z = a->zygotes[--a->n];
+
+		if (!z->listed) {
+			spore_zygote_free(z->zygote);
+			z->zygote = NULL;
+		}
+		kept_zygote_drop(z);
+	}
+	free(a->zygotes);
+}
+
+err_t adopt_all(struct spore_supervisor *s, fd_t *socket, struct diag *d)
+{
+	struct adopting a = { .supervisor = s };
+	err_t e;
+
+	s->leaves = true;
+	e = keeper_meet(socket, entry_adopt, &a, d, &s->keeper);
+	zygotes_let_go(&a);
+	return e;
+}
