@@ -704,13 +704,17 @@ SPORE_API void spore_server_close(spore_server *s);
 
 /* ---- the machines of this user -------------------------------------------------------------- */
 
+/* States of a row that are none of a machine's: its monitor does not answer; it has none, and is kept for
+ * the next supervisor. */
+enum { SPORE_ROW_BUSY = -1, SPORE_ROW_KEPT = -2 };
+
 struct spore_machine_row {
 	char *name;
 	char *socket;    /* its control socket */
 	char *kernel;    /* "" when it has none */
 	int64_t pid;
 	int64_t started; /* seconds since 1970 */
-	int32_t state;   /* enum spore_state, or -1: its monitor does not answer */
+	int32_t state;   /* enum spore_state, or SPORE_ROW_... */
 	uint32_t cpus;
 	uint64_t memory; /* bytes */
 };

@@ -9,11 +9,14 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 #include "base/heap.h"
 #include "life/keeper_parts.h"
 #include "life/worker_link.h"
+
+enum { ANSWER_SECONDS = 30 }; /* of a process that only copies */
 
 struct keeper {
 	fd_t socket;
@@ -133,9 +136,11 @@ static err_t hear_entry(struct keeper *k, keeper_each *each, void *ctx, struct d
 
 static err_t meet(struct keeper *k, keeper_each *each, void *ctx, struct diag *d)
 {
+	const struct timeval patience = { ANSWER_SECONDS, 0 };
 	struct keeper_say s;
 
 	TRY(peer_check(k->socket.raw, d));
+	(void)setsockopt(k->socket.raw, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	TRY(hear(k, d, &s));
 	for (uint32_t i = 0; i < s.n; i++)
 		TRY(hear_entry(k, each, ctx, d));

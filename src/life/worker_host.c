@@ -359,6 +359,14 @@ static err_t adopt(struct worker *w, struct zygote *z, struct diag *d, enum work
 	return OK;
 }
 
+/* Its disks go on being written to their layers. */
+void worker_leave(struct worker *w)
+{
+	w->gone = true; /* for us */
+	zygote_layers_drop(&w->layers);
+	worker_free(w);
+}
+
 err_t worker_adopt(fd_t fds[WORKER_FILES], struct zygote *z, struct diag *d,
 		   struct worker **ret_worker, enum worker_state *ret_state)
 {
@@ -376,19 +384,11 @@ err_t worker_adopt(fd_t fds[WORKER_FILES], struct zygote *z, struct diag *d,
 	w->board.event = fd_take(&fds[WORKER_FILE_EVENT]);
 	e = adopt(w, z, d, ret_state);
 	if (failed(e)) {
-		worker_free(w);
+		worker_leave(w); /* somebody may have more luck */
 		return e;
 	}
 	*ret_worker = w;
 	return OK;
-}
-
-/* Its disks go on being written to their layers. */
-void worker_leave(struct worker *w)
-{
-	w->gone = true; /* for us */
-	zygote_layers_drop(&w->layers);
-	worker_free(w);
 }
 
 struct zygote *worker_zygote(const struct worker *w)

@@ -52,7 +52,7 @@ enum { WORKER_FILE_SOCKET, WORKER_FILE_PROCESS, WORKER_FILE_BOARD, WORKER_FILE_E
 must_check err_t worker_pack(const struct worker *w, struct diag *d, int ret_fds[WORKER_FILES]);
 /* There: `z` is what it was spawned from. Waits until it has answered all that it was asked by the
  * process before. One that has ended meanwhile is there all the same, and says how. All of `fds` are
- * taken, on failure too. */
+ * taken, on failure too, which leaves the machine as it is. */
 must_check err_t worker_adopt(fd_t fds[WORKER_FILES], struct zygote *z, struct diag *d,
 			      struct worker **ret_worker, enum worker_state *ret_state);
 /* Here: as worker_free, but it lives on, if somebody else has its files. */

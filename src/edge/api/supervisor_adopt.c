@@ -151,8 +151,6 @@ static err_t child_fill(struct kept_child *c, const struct child_words_read *w,
 {
 	TRY(server_prepare_kept(w->name, &e->files[0], d, &c->server));
 	c->server->started = (int64_t)w->started;
-	if (c->zygote->listed)
-		TRY(zygote_pool(c->supervisor, c->zygote, d));
 	TRY(kept_machine_adopt(w->machine, e->files + 1, e->n - 1, c->zygote->zygote,
 			       c->zygote->pool, d, &c->machine));
 	return child_join(c, d);

@@ -90,10 +90,12 @@ static err_t keeper_path(struct diag *d, char *ret, size_t cap, char root[RUN_PA
 	return OK;
 }
 
-static err_t nothing_expected(void *supervisor, struct keeper_entry *e, struct diag *d)
+static err_t not_wanted(void *nothing, struct keeper_entry *e, struct diag *d)
 {
-	(void)supervisor;
-	return diag_fail(d, FAIL(ERR_STATE), "a new keeper has %.80s", e->key);
+	(void)nothing;
+	(void)e;
+	(void)d;
+	return OK;
 }
 
 static err_t listen_and_start(const struct spore_supervisor *s, const char *path, struct diag *d)
@@ -117,7 +119,23 @@ static err_t start(struct spore_supervisor *s, struct diag *d)
 	TRY(keeper_path(d, path, sizeof path, root_path, &root));
 	TRY(listen_and_start(s, path, d));
 	TRY(socket_connect(path, SOCK_SEQPACKET, d, &socket));
-	return keeper_meet(&socket, nothing_expected, s, d, &s->keeper);
+	return keeper_meet(&socket, not_wanted, NULL, d, &s->keeper);
+}
+
+/* What we have lost sight of may live, or its socket be a moment younger than its end; nobody else can be
+ * there, as there is one supervisor. */
+static void clear_the_place(void)
+{
+	char path[RUN_PATH_MAX + 32], root_path[RUN_PATH_MAX];
+	owned_fd root = FD_NONE, socket = FD_NONE;
+	struct keeper *old = NULL;
+
+	if (failed(keeper_path(NULL, path, sizeof path, root_path, &root)))
+		return;
+	if (!failed(socket_connect(path, SOCK_SEQPACKET, NULL, &socket)) &&
+	    !failed(keeper_meet(&socket, not_wanted, NULL, NULL, &old)))
+		keeper_dismiss(old);
+	(void)unlinkat(root.raw, keeper_file, 0);
 }
 
 static err_t put_all(struct spore_supervisor *s, struct diag *d)
@@ -140,6 +158,7 @@ static err_t renew(struct spore_supervisor *s, struct diag *d)
 	err_t e;
 
 	keep_close(s);
+	clear_the_place();
 	TRY(start(s, d));
 	e = put_all(s, d);
 	if (!failed(e))
@@ -173,10 +192,16 @@ err_t keep_open(struct spore_supervisor *s, struct diag *d)
 {
 	char path[RUN_PATH_MAX + 32], root_path[RUN_PATH_MAX];
 	owned_fd root = FD_NONE, socket = FD_NONE;
+	err_t e;
 
 	TRY(keeper_path(d, path, sizeof path, root_path, &root));
-	if (!failed(socket_connect(path, SOCK_SEQPACKET, NULL, &socket)))
+	e = socket_connect(path, SOCK_SEQPACKET, d, &socket);
+	if (!failed(e))
 		TRY(adopt_all(s, &socket, d));
+	else if (e.code != ERR_NOT_FOUND)
+		return e;
+	if (d != NULL)
+		*d = DIAG_INIT;
 	s->leaves = keeps(s);
 	if (!keeps(s)) {
 		keeper_dismiss(take_ptr(s->keeper));

@@ -19,6 +19,8 @@ static const char *state_word(int32_t state)
 {
 	static const char *const words[] = { "not started", "running", "paused", "ended" };
 
+	if (state == SPORE_ROW_KEPT)
+		return "kept";
 	return state >= 0 && state < (int32_t)countof(words) ? words[state] : "busy";
 }
 

@@ -127,6 +127,7 @@ err_t child_adopt(const struct child_words *words, fd_t fds[WORKER_FILES], struc
 		return e;
 	}
 	e = adopt(c, words, fds, z, d);
+	c->left = failed(e);
 	if (!failed(e) && pool != NULL)
 		c->pool = pool_again(pool);
 	return give(c, e, ret_machine);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The machines in the runtime directory. Each is asked; one that is too busy to answer is known by
- * what its monitor wrote down when it started. */
+/* The machines in the runtime directory. Each is asked; one that is too busy to answer, or is kept for
+ * the next supervisor, is known by what its monitor wrote down when it started. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +38,7 @@ static int32_t state_of(const json_t *status)
 	for (int s = SPORE_NOT_STARTED; word != NULL && s <= SPORE_ENDED; s++)
 		if (strcmp(word, machine_state_word((enum spore_state)s)) == 0)
 			return s;
-	return -1;
+	return SPORE_ROW_BUSY;
 }
 
 static uint64_t memory_of(const json_t *machine)
@@ -49,7 +49,7 @@ static uint64_t memory_of(const json_t *machine)
 	return kib > 0 ? (uint64_t)kib << 10 : (uint64_t)mib << 20;
 }
 
-static err_t row_fill(const char *name, const json_t *status, bool answers, struct diag *d,
+static err_t row_fill(const char *name, const json_t *status, int32_t state, struct diag *d,
 		      struct spore_machine_row *ret)
 {
 	__attribute__((cleanup(run_place_drop))) struct run_place place = RUN_PLACE_NONE;
@@ -60,7 +60,7 @@ static err_t row_fill(const char *name, const json_t *status, bool answers, stru
 		.name = strdup(name), .kernel = strdup(kernel != NULL ? kernel : ""),
 		.pid = json_integer_value(json_object_get(status, "pid")),
 		.started = json_integer_value(json_object_get(status, "started")),
-		.state = answers ? state_of(status) : -1,
+		.state = state,
 		.cpus = (uint32_t)json_integer_value(json_object_get(machine, "vcpu_count")),
 		.memory = memory_of(machine),
 	};
@@ -74,21 +74,28 @@ static err_t row_fill(const char *name, const json_t *status, bool answers, stru
 	return OK;
 }
 
+static bool is_kept(const char *name)
+{
+	__attribute__((cleanup(run_place_drop))) struct run_place place = RUN_PLACE_NONE;
+
+	return !failed(run_find(name, NULL, &place)) && run_place_is_kept(&place);
+}
+
 /* A machine that ended meanwhile is left out. */
 static err_t row_add(const char *name, struct diag *d, struct spore_machine_row *rows, size_t *io_n)
 {
 	owned_json status = NULL;
 	err_t e = remote_status(name, ANSWER_MS, d, &status);
 	bool answers = !failed(e);
+	int32_t state = answers ? state_of(status) : is_kept(name) ? SPORE_ROW_KEPT : SPORE_ROW_BUSY;
 
 	if (e.code == ERR_HOST_PACKAGE)
 		return e;
-	if (!answers && (e.code == ERR_NOT_FOUND || failed(info_read(name, NULL, &status)))) {
-		*d = DIAG_INIT;
-		return OK;
-	}
 	*d = DIAG_INIT;
-	e = row_fill(name, status, answers, d, &rows[*io_n]);
+	if (!answers && ((e.code == ERR_NOT_FOUND && state != SPORE_ROW_KEPT) ||
+			 failed(info_read(name, NULL, &status))))
+		return OK;
+	e = row_fill(name, status, state, d, &rows[*io_n]);
 	(*io_n)++;
 	return e;
 }

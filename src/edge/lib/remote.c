@@ -463,6 +463,17 @@ static err_t place_find(struct remote *r, const char *name, struct diag *d)
 	return OK;
 }
 
+/* A better reason, where there is one. */
+static err_t nobody(const struct remote *r, const char *name, err_t e, struct diag *d)
+{
+	if (e.code != ERR_NOT_FOUND || !fd_is_open(r->place.folder) || !run_place_is_kept(&r->place))
+		return e;
+	if (d != NULL)
+		*d = DIAG_INIT;
+	return diag_fail(d, e, "%s: goes on without a supervisor: start the next one with `spore serve "
+			 "--keep`", name);
+}
+
 static err_t remote_open(const char *name, struct diag *d, spore_machine **ret)
 {
 	struct remote *r = calloc(1, sizeof *r);
@@ -476,7 +487,7 @@ static err_t remote_open(const char *name, struct diag *d, spore_machine **ret)
 	(void)pthread_mutex_init(&r->lock, NULL);
 	e = place_find(r, name, d);
 	if (!failed(e))
-		e = socket_connect(r->socket, SOCK_STREAM, d, &probe);
+		e = nobody(r, name, socket_connect(r->socket, SOCK_STREAM, d, &probe), d);
 	if (!failed(e))
 		e = http_client_open(r->socket, d, &r->http);
 	if (failed(e))
