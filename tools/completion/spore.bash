@@ -36,7 +36,7 @@ _spore_options()
 	restore)
 		echo --name --detach --disk --verify --timings --json --api-sock --help ;;
 	serve)
-		echo --without --detach --help ;;
+		echo --without --keep --detach --help ;;
 	freeze)
 		echo --as --help ;;
 	spawn)
