@@ -437,7 +437,8 @@ SPORE_API SPORE_CHECK int spore_zygote_open(const char *path,
 					    spore_zygote **ret_zygote, struct spore_error *err);
 
 /* Writes it to a snapshot file, which is that of a child that has not run: it needs KVM for a moment.
- * Of the flags only SPORE_SNAPSHOT_DISKS means anything; private layers are stored without it.
+ * Of the flags SPORE_SNAPSHOT_DISKS is taken and adds nothing: all that a child writes to is a private
+ * layer, and these are always stored.
  * `options` may be NULL. */
 SPORE_API SPORE_CHECK int spore_zygote_save(spore_zygote *z, const char *path,
 					    const struct spore_snapshot_options *options,
