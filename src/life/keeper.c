@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,7 @@ enum { ANSWER_SECONDS = 30 }; /* of a process that only copies */
 
 struct keeper {
 	fd_t socket;
+	fd_t process; /* FD_NONE: not known yet, or gone */
 };
 
 /* ---- its start ---- */
@@ -84,6 +86,8 @@ static err_t hear(struct keeper *k, struct diag *d, struct keeper_say *ret)
 	err_t e = link_receive(k->socket.raw, NULL, &in);
 	bool whole = !failed(e) && in.len == sizeof *ret && in.n == 0;
 
+	if (failed(e) && e.code != ERR_SIZE && e.sys != EAGAIN)
+		return diag_sys(d, e, "hearing what machines are kept");
 	if (!failed(e))
 		link_drop(&in);
 	if (!whole)
@@ -119,9 +123,14 @@ static err_t hear_entry(struct keeper *k, keeper_each *each, void *ctx, struct d
 {
 	struct keeper_entry entry;
 	struct link_in in = { .n = 0 };
-	err_t e;
+	err_t e = link_receive(k->socket.raw, NULL, &in);
 
-	if (failed(link_receive(k->socket.raw, NULL, &in)) || in.len == 0)
+	if (failed(e) && e.code != ERR_SIZE && e.sys != EAGAIN)
+		return diag_sys(d, e, "hearing what machines are kept");
+	if (e.code == ERR_SIZE)
+		return diag_fail(d, FAIL_SYS(EMFILE), "hearing what machines are kept: there are not "
+				 "enough descriptors for all that is kept");
+	if (failed(e) || in.len == 0)
 		return gone(d);
 	if (!entry_of(&in, &entry)) {
 		link_drop(&in);
@@ -142,6 +151,7 @@ static err_t meet(struct keeper *k, keeper_each *each, void *ctx, struct diag *d
 	TRY(peer_check(k->socket.raw, d));
 	(void)setsockopt(k->socket.raw, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	TRY(hear(k, d, &s));
+	k->process.raw = (int)syscall(SYS_pidfd_open, s.pid, 0);
 	for (uint32_t i = 0; i < s.n; i++)
 		TRY(hear_entry(k, each, ctx, d));
 	return OK;
@@ -158,6 +168,7 @@ err_t keeper_meet(fd_t *socket, keeper_each *each, void *ctx, struct diag *d,
 		return diag_fail(d, FAIL(ERR_NOMEM), "keeper: out of memory");
 	}
 	k->socket = fd_take(socket);
+	k->process = FD_NONE;
 	e = meet(k, each, ctx, d);
 	if (failed(e))
 		keeper_leave(k);
@@ -213,7 +224,15 @@ void keeper_leave(struct keeper *k)
 	if (k == NULL)
 		return;
 	fd_drop(&k->socket);
+	fd_drop(&k->process);
 	free(k);
+}
+
+void keeper_kill(struct keeper *k)
+{
+	if (k != NULL && fd_is_open(k->process))
+		(void)syscall(SYS_pidfd_send_signal, k->process.raw, SIGKILL, NULL, 0);
+	keeper_leave(k);
 }
 
 void keeper_dismiss(struct keeper *k)

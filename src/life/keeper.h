@@ -35,6 +35,8 @@ must_check err_t keeper_meet(fd_t *socket, keeper_each *each, void *ctx, struct 
 void keeper_leave(struct keeper *k);
 /* It lets go of everything, and ends. Accepts NULL. */
 void keeper_dismiss(struct keeper *k);
+/* The same for one that may not listen to us any more. Accepts NULL. */
+void keeper_kill(struct keeper *k);
 
 /* Under this key from now on, instead of what may be there; the files are borrowed. When it returns it
  * is safe. ERR_REMOTE: the keeper is gone. */

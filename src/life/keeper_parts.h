@@ -15,7 +15,7 @@ enum { KEEPER_VERSION = 1 };
 
 /* From it, when one has connected; that many entries follow, in the form of KEEPER_PUT. Afterwards to
  * each KEEPER_PUT: errno in `n`, or 0. */
-struct keeper_say { uint32_t version, n; };
+struct keeper_say { uint32_t version, n; int32_t pid; };
 
 enum keeper_verb {
 	KEEPER_PUT = 1, /* with a text, and files beside it */

@@ -15,6 +15,8 @@
 #include "life/keeper_parts.h"
 #include "life/worker_link.h"
 
+enum { FIRST_MS = 60000 }; /* for whoever started it, who may have been killed since */
+
 struct kept {
 	struct kept *next;
 	size_t len;
@@ -87,7 +89,7 @@ static int remember(struct keeping *k, const struct keeper_ask *a)
 
 static bool say(const struct keeping *k, uint32_t n)
 {
-	const struct keeper_say s = { KEEPER_VERSION, n };
+	const struct keeper_say s = { KEEPER_VERSION, n, getpid() };
 
 	return !failed(link_send(k->supervisor.raw, &s, sizeof s, NULL, 0, NULL));
 }
@@ -143,7 +145,7 @@ static void serve_supervisor(struct keeping *k)
 		fd_drop(&k->supervisor);
 }
 
-/* Two cannot be: the runtime directory has one place for a supervisor. */
+/* The runtime directory has one place for a supervisor: who comes is the next one. */
 static void meet_supervisor(struct keeping *k)
 {
 	owned_fd fd = { accept4(KEEPER_LISTENING, NULL, NULL, SOCK_CLOEXEC) };
@@ -162,6 +164,7 @@ static void meet_supervisor(struct keeping *k)
 static void settle_in(void)
 {
 	struct rlimit files;
+	sigset_t none;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	(void)prctl(PR_SET_NAME, "spore-keeper");
@@ -171,6 +174,9 @@ static void settle_in(void)
 	(void)fcntl(KEEPER_LISTENING, F_SETFD, FD_CLOEXEC);
 	(void)fcntl(KEEPER_LISTENING, F_SETFL, O_NONBLOCK);
 	(void)!chdir("/");
+	/* Its supervisor had its own way with signals; SIGTERM ends this one and what it keeps. */
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)signal(SIGHUP, SIG_IGN);
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
@@ -188,11 +194,16 @@ int keeper_serve(void)
 		struct pollfd p[] = { { .fd = KEEPER_LISTENING, .events = POLLIN },
 				      { .fd = k.supervisor.raw, .events = POLLIN } };
 
-		if (poll(p, countof(p), -1) < 0 && errno != EINTR)
+		int n = poll(p, countof(p), met ? -1 : FIRST_MS);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
 			return 1;
-		if (p[1].revents != 0)
+		/* All that the last one said comes before the next one. */
+		if (p[1].revents != 0) {
 			serve_supervisor(&k);
-		if (p[0].revents != 0) {
+		} else if (p[0].revents != 0) {
 			met = true;
 			meet_supervisor(&k);
 		}

@@ -3,19 +3,22 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "base/heap.h"
 #include "life/worker_link.h"
 #include "life/zygote_parts.h"
 #include "machine/jail/death.h"
 
-/* Of another supervisor's questions: no more than its socket could hold. */
-enum { LEFT_OVER_MOST = 64 };
+/* Answers to another supervisor's questions, of which there were only a few at a time. */
+enum { LEFT_OVER_MOST = 64, CATCH_UP_MS = 60000 };
+enum { FREEZE_BYTES_PER_MS = 16 << 10 }; /* a zygote is copied at least so fast, on a slow disk */
 
 struct worker {
 	struct worker_kit *kit;
@@ -153,7 +156,7 @@ static err_t lied(struct worker *w, uint32_t serial, struct diag *d)
 	if (w->outcome == VM_NONE) {
 		w->outcome = VM_ERROR;
 		ignore(diag_fail(&w->why, FAIL(ERR_REMOTE), "its worker does not say what a worker says: "
-				 "it answers question %" PRIu32 ", expected %" PRIu32, serial,
+				 "it answers question %" PRIu32 " when it was asked %" PRIu32, serial,
 				 w->asked - w->pending + 1));
 	}
 	end_now(w);
@@ -209,9 +212,7 @@ err_t worker_ready(struct worker *w, struct diag *d)
 	return first;
 }
 
-/* What it said before it went is why it cannot be asked. */
-static err_t ask(struct worker *w, struct worker_ask *a, const int *fds, uint32_t n,
-		 struct diag *d)
+static err_t send(struct worker *w, struct worker_ask *a, const int *fds, uint32_t n)
 {
 	uint8_t bytes[WORKER_MSG_MAX];
 	struct out o = out_of(bytes, sizeof bytes);
@@ -222,9 +223,20 @@ static err_t ask(struct worker *w, struct worker_ask *a, const int *fds, uint32_
 	TRY(out_done(&o));
 	e = link_send(w->socket.raw, o.base, o.len, fds, n, NULL);
 	if (failed(e) && e.code != ERR_REMOTE)
-		return diag_sys(d, e, "asking a worker");
+		return e;
 	w->asked++;
 	w->pending++;
+	return e;
+}
+
+/* What it said before it went is why it cannot be asked. */
+static err_t ask(struct worker *w, struct worker_ask *a, const int *fds, uint32_t n,
+		 struct diag *d)
+{
+	err_t e = send(w, a, fds, n);
+
+	if (failed(e) && e.code != ERR_REMOTE)
+		return diag_sys(d, e, "asking a worker");
 	if (!failed(e))
 		return OK;
 	e = worker_ready(w, d);
@@ -319,18 +331,30 @@ err_t worker_pack(const struct worker *w, struct diag *d, int ret_fds[WORKER_FIL
 	return OK;
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
 /* What it answers to what we ask, and not to what it was asked before; what it had made for that is
- * gone. One that has ended says so. */
+ * gone. One that has ended cannot be asked, but may have said how. */
 static err_t catch_up(struct worker *w, struct diag *d, uint32_t *ret_state)
 {
 	struct worker_ask a = { .kind = WORKER_STATE };
+	uint64_t until = now_ms() + CATCH_UP_MS;
+	struct worker_say s = { .serial = 0 };
 	struct link_in in;
-	struct worker_say s;
+	err_t e;
 
 	if (getrandom(&w->asked, sizeof w->asked, 0) != sizeof w->asked)
 		return diag_sys(d, FAIL_SYS(errno), "worker: a random number");
-	TRY(ask(w, &a, NULL, 0, d));
-	for (int i = 0; i < LEFT_OVER_MOST; i++) {
+	e = send(w, &a, NULL, 0);
+	if (failed(e) && e.code != ERR_REMOTE)
+		return diag_sys(d, e, "asking a worker");
+	for (int i = 0; i < LEFT_OVER_MOST && now_ms() < until; i++) {
 		TRY(hear(w, d, &in, &s));
 		if (w->outcome != VM_NONE)
 			return OK;
@@ -344,18 +368,23 @@ static err_t catch_up(struct worker *w, struct diag *d, uint32_t *ret_state)
 	return lied(w, s.serial, d);
 }
 
+/* It may have gone, or not be one that can be believed: that is how it ended. */
 static err_t adopt(struct worker *w, struct zygote *z, struct diag *d, enum worker_state *ret_state)
 {
 	uint32_t state = WORKER_IS_EMPTY;
+	err_t e;
 
 	TRY(board_adopt(&w->board, d));
 	w->primed = zygote_again(z);
 	w->spawned = true;
-	ignore(catch_up(w, d, &state)); /* it may have gone, which is how it ended */
-	if (w->outcome == VM_NONE && (state == WORKER_IS_EMPTY || state > WORKER_IS_RUNNING))
-		return diag_fail(d, FAIL(ERR_REMOTE), "a worker that was kept is in no state that a "
-				 "machine is in");
+	e = catch_up(w, d, &state);
+	if (failed(e) && w->outcome == VM_NONE)
+		return e;
+	if (w->outcome == VM_NONE && (state == WORKER_IS_EMPTY || state > WORKER_IS_FROZEN))
+		ignore(lied(w, w->asked, d));
 	*ret_state = (enum worker_state)state;
+	if (d != NULL)
+		*d = DIAG_INIT;
 	return OK;
 }
 
@@ -463,6 +492,20 @@ err_t worker_input(struct worker *w, const uint8_t *bytes, size_t n, struct diag
 	return OK;
 }
 
+/* All of its memory and disks may have to be copied. */
+static void wait_long(const struct worker *w)
+{
+	uint64_t bytes = geometry_ram(image_geometry(w->primed->image)).v, ms;
+	struct pollfd p = { .fd = w->socket.raw, .events = POLLIN };
+
+	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++)
+		if (w->primed->disks[i] != NULL)
+			bytes += disk_base_capacity(w->primed->disks[i]).v;
+	ms = bytes / FREEZE_BYTES_PER_MS;
+	while (poll(&p, 1, ms < INT_MAX ? (int)ms : INT_MAX) < 0 && errno == EINTR)
+		;
+}
+
 /* The memfds that the answer's zygote is made in, then files for layers. */
 static err_t ask_for_zygote(struct worker *w, enum worker_ask_kind kind, struct zygote_layers *layers,
 			    struct diag *d)
@@ -492,6 +535,7 @@ static err_t answer_zygote(struct worker *w, struct diag *d, struct zygote **ret
 	struct zygote *z;
 	err_t e;
 
+	wait_long(w);
 	TRY(answer(w, d, &in, &s));
 	TRY(zygote_unpack(in.fd, in.n, d, &z));
 	e = zygote_check_heir(z, w->primed, d);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 
 #include "base/heap.h"
@@ -115,6 +116,8 @@ static err_t kit_fill(struct worker_kit *k, const struct image *like,
 	struct jail_host host;
 	err_t e;
 
+	if (getrandom(&k->next_uid, sizeof k->next_uid, 0) != sizeof k->next_uid)
+		return diag_sys(d, FAIL_SYS(errno), "workers' users: a random number");
 	jail_host_ask(&host);
 	TRY(jail_host_require(&host, o->without, d));
 	k->program = (fd_t){ open(o->program, O_PATH | O_CLOEXEC) };
@@ -247,11 +250,11 @@ void worker_kit_layers_back(struct worker_kit *k, struct zygote_layers *l)
 
 /* ---- a process ---- */
 
-/* Each its own user, so that neither a signal nor a limit reaches from one to another; by process
- * number, which no two that live have. */
+/* Each its own user, so that neither a signal nor a limit reaches from one to another: the next after a
+ * random one, as there are other kits, and workers that their kit does not outlive. */
 static uint32_t uid_of(struct worker_kit *k)
 {
-	return JAIL_UIDS + ((uint32_t)getpid() * 4096u + k->next_uid++) % JAIL_UIDS_MAX;
+	return JAIL_UIDS + k->next_uid++ % JAIL_UIDS_MAX;
 }
 
 /* One that was killed is replaced, once. */

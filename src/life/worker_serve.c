@@ -35,6 +35,7 @@ struct worker {
 	bool is_new;              /* it has never run */
 	vm_running *running;      /* RESUME */
 	struct zygote *branched;  /* the last one, until its files have been sent */
+	struct zygote *frozen;    /* FREEZE: all that is left, until somebody says that he has it */
 	bool over;                /* nothing more is expected of this process */
 	struct link_in in;
 };
@@ -172,6 +173,9 @@ static err_t do_resume(struct worker *w, const struct worker_ask *a, struct diag
 	struct identity id = identity_of(a);
 	struct vm_options o = options_of(w);
 
+	if (w->frozen != NULL)
+		return diag_fail(d, FAIL(ERR_STATE), "it has been frozen, and nobody has its zygote yet: "
+				 "freeze it again");
 	if (w->paused == NULL)
 		return wrong("resume", d);
 	if (w->is_new)
@@ -201,6 +205,8 @@ static err_t do_pause(struct worker *w, struct diag *d)
 
 static enum worker_state state_of(const struct worker *w)
 {
+	if (w->frozen != NULL)
+		return WORKER_IS_FROZEN;
 	if (w->running != NULL)
 		return WORKER_IS_RUNNING;
 	if (w->paused == NULL)
@@ -217,14 +223,14 @@ static err_t do_input(struct worker *w, const struct worker_ask *a, struct answe
 
 static err_t do_freeze(struct worker *w, struct link_in *in, struct diag *d, struct answer *ret)
 {
-	struct zygote *z;
-
+	if (w->frozen != NULL)
+		return zygote_pack(w->frozen, d, &ret->files);
 	if (w->paused == NULL || in->n != 2)
 		return wrong("freeze", d);
-	TRY(zygote_take(w->paused, &in->fd[0], d, &z));
-	w->over = true;
-	zygote_give_file(z, &in->fd[1]);
-	return zygote_pack(z, d, &ret->files);
+	TRY(zygote_take(w->paused, &in->fd[0], d, &w->frozen));
+	w->paused = NULL; /* good for nothing now; the process takes it with it */
+	zygote_give_file(w->frozen, &in->fd[1]);
+	return zygote_pack(w->frozen, d, &ret->files);
 }
 
 static err_t do_branch(struct worker *w, struct link_in *in, struct diag *d, struct answer *ret)

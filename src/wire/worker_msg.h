@@ -9,7 +9,8 @@
 
 #include "base/bytes.h"
 
-enum { WORKER_VERSION = 2, WORKER_MSG_MAX = 8192, WORKER_INPUT_MAX = 4096, WORKER_TEXT_MAX = 512 };
+#define WORKER_VERSION 2
+enum { WORKER_MSG_MAX = 8192, WORKER_INPUT_MAX = 4096, WORKER_TEXT_MAX = 512 };
 
 /* X(name, number): what is asked for. Descriptors in their order. */
 #define WORKER_ASKS(X) \
@@ -22,8 +23,8 @@ enum { WORKER_VERSION = 2, WORKER_MSG_MAX = 8192, WORKER_INPUT_MAX = 4096, WORKE
 	X(PAUSE,  5) /* running -> paused -> DONE */                                         \
 	X(STOP,   6) /* -> ENDED, and the process exits */                                   \
 	X(INPUT,  7) /* for the console -> DONE with how many bytes were taken */            \
-	/* paused -> gone: memfds for the new layer of RAM and for the state -> DONE with the zygote's \
-	 * files; the process exits */ \
+	/* paused -> frozen: memfds for the new layer of RAM and for the state -> DONE with the zygote's \
+	 * files, and the same again when it is asked again */ \
 	X(FREEZE, 8) \
 	/* running, and goes on: the same, then a file for each disk that is not read-only, then \
 	 * another for each, should layers have to be merged -> DONE with the zygote's files, and for how many microseconds it stood still */ \
@@ -41,6 +42,7 @@ enum worker_state {
 	WORKER_IS_NEW,    /* paused, and has never run */
 	WORKER_IS_PAUSED,
 	WORKER_IS_RUNNING,
+	WORKER_IS_FROZEN, /* can be frozen again, and nothing else */
 };
 
 struct worker_ask {

@@ -134,6 +134,40 @@ static void made_use_of(void **state)
 	over(&c);
 }
 
+/* Frozen, and nobody has heard of it: all that it can do is to be frozen again. */
+static void frozen_unheard(void **state)
+{
+	struct case_of c = begin();
+	struct worker *old = worked_worker(c.old), *w;
+	struct hand h = pack(old);
+	owned_fd layer = FD_NONE, bytes = FD_NONE;
+	struct worker_ask a = { .kind = WORKER_FREEZE, .serial = 4000 };
+	struct zygote *z = NULL;
+	struct diag d = DIAG_INIT;
+	uint8_t message[WORKER_MSG_MAX];
+	struct out o = out_of(message, sizeof message);
+	struct worked *child;
+
+	(void)state;
+	assert_false(failed(worker_pause(old, &d)));
+	assert_false(failed(ram_memfd_new(geometry_ram(image_geometry(c.z->image)), &d, &layer)));
+	assert_false(failed(zygote_file_new(&d, &bytes)));
+	worker_ask_encode(&o, &a);
+	assert_false(failed(link_send(worker_socket(old), message, o.len,
+				      (int[]){ layer.raw, bytes.raw }, 2, NULL)));
+	w = adopt(&h, c.z, WORKER_IS_FROZEN);
+	assert_int_equal(worker_resume(w, &d).code, ERR_STATE);
+	assert_non_null(strstr(d.text, "it has been frozen"));
+	if (failed(worker_freeze(w, &d, &z)))
+		fail_msg("%s", d.text);
+	worker_leave(w);
+	child = worked_child(c.h, z);
+	(void)worked_ask(child, "echo child");
+	worked_free(child);
+	zygote_free(z);
+	over(&c);
+}
+
 /* Nobody has left that many: it is making them up, and is killed. */
 static void endless_answers(void **state)
 {
@@ -198,7 +232,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(in_the_middle), cmocka_unit_test(made_use_of),
-		cmocka_unit_test(endless_answers), cmocka_unit_test(gone_already),
+		cmocka_unit_test(frozen_unheard), cmocka_unit_test(endless_answers),
+		cmocka_unit_test(gone_already),
 		cmocka_unit_test(not_its_board),
 	};
 

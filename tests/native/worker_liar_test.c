@@ -49,7 +49,7 @@ static fd_t file_of(const void *bytes, size_t n)
 	X(OUTCOME,     "value") \
 	X(CODE,        "code") \
 	X(NO_CODE,     "a failure without an error") \
-	X(SERIAL,      "it answers question 3, expected 0") \
+	X(SERIAL,      "it answers question 3 when it was asked 0") \
 	X(SILENT,      "its worker does not answer") \
 	X(HANGS_UP,    "its worker was killed by signal 9 (SIGKILL)") \
 	X(REFUSES,     "no, thank you")
@@ -306,12 +306,39 @@ static void does_nothing_politely(void **state)
 	zygote_free(z);
 }
 
+/* It says that it is in a state that there is none of, to the next supervisor. */
+static void in_no_state(void **state)
+{
+	struct zygote *z = zygote_here();
+	struct worker_kit *k = kit_of_liar(z, LIE_POLITE);
+	struct worker *w = liar_start(k), *next = NULL;
+	enum worker_state is = WORKER_IS_EMPTY;
+	struct diag d = DIAG_INIT;
+	int raw[WORKER_FILES];
+	fd_t fds[WORKER_FILES];
+
+	(void)state;
+	assert_false(failed(worker_spawn(w, z, &(struct identity){ 0 }, true, &d)));
+	assert_false(failed(worker_pack(w, &d, raw)));
+	for (int i = 0; i < WORKER_FILES; i++)
+		fds[i] = (fd_t){ fcntl(raw[i], F_DUPFD_CLOEXEC, 0) };
+	assert_false(failed(worker_adopt(fds, z, &d, &next, &is)));
+	assert_int_equal(worker_outcome(next, &d), VM_ERROR);
+	assert_non_null(strstr(d.text, "its worker does not say what a worker says"));
+	worker_free(next);
+	worker_leave(w);
+	worker_kit_free(k);
+	(void)close(LIE_FD);
+	zygote_free(z);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(liars),
 		cmocka_unit_test(ends_at_once),
 		cmocka_unit_test(does_nothing_politely),
+		cmocka_unit_test(in_no_state),
 	};
 
 	if (argc > 1 && strcmp(argv[0], "spore-worker") == 0)

@@ -95,7 +95,7 @@ def check_killed(t, place):
     t.case('none of them has gone', len(workers(os.getpid())) >= len(kept))
     p = place.spore('stop', 'z-1')
     t.case('nobody can be told anything, which is said', p.returncode == 2 and
-           p.stderr.count('\n') == 1 and 'z-1: goes on without a supervisor' in p.stderr, p)
+           p.stderr.count('\n') == 1 and 'z-1: nobody answers for it: it goes on without a supervisor' in p.stderr, p)
     p = place.spore('run', '--kernel', place.at('x'), '--name', 'z-1')
     t.case('a name that is kept is taken', p.returncode == 2 and 'z-1: a machine of that name' in
            p.stderr, p)
@@ -186,6 +186,15 @@ def check_told(t, place):
            f'{view(place)}\n{before}')
     for name in ('young-1', 'given', 'z-3'):
         t.case(f'{name} goes on', ask(place, name, 'echo x') == 'ok x')
+    kill(supervisor)
+    os.truncate(place.at('own'), 2 << 20)
+    supervisor = serve(place, '--keep')
+    ended = call(sock(place), 'GET', '/spore/machines')[2]['ended']
+    t.case('one that cannot be taken over ends and is told of, and no other does',
+           [(e['name'], e['code']) for e in ended] == [('given', 5)] and
+           'could not be taken over' in ended[0]['why'] and
+           {m['name'] for m in before[0]} - set(states(place)) == {'given'}, (ended, states(place)))
+    wait_for(lambda: 'given' not in place.folders() or not place.machines(), 'its name to be free')
     os.kill(named('spore-keeper')[0], signal.SIGSTOP)
     keeper = named('spore-keeper')[0]
     kill(supervisor)
@@ -244,11 +253,16 @@ def check_any_moment(t, place):
         supervisor = serve(place, '--keep')
         now = states(place)
         lost += [n for n in told['there'] - told['maybe'] if n not in now]
-        for name in now:
-            if now[name] == 'paused':
-                place.spore('resume', name)
-            if ask(place, name, 'echo x') != 'ok x':
-                silent.append(name)
+        for name in list(now):
+            p = place.spore('resume', name)
+            if 'it has been frozen' in p.stderr:
+                # Asked to, when nobody was there any more to take what it had become.
+                p = place.spore('freeze', name, '--as', f'{name}-late')
+                place.spore('spawn', f'{name}-late', '--name', f'{name}-again')
+                now[f'{name}-again'] = now.pop(name)
+                name = f'{name}-again'
+            if p.returncode != 0 or ask(place, name, 'echo x') != 'ok x':
+                silent.append((name, p))
         try:
             wait_for(lambda: len(workers(os.getpid())) == len(now), 'the rest to go')
         except AssertionError:

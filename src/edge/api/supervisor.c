@@ -143,7 +143,6 @@ void spore_supervisor_close(spore_supervisor *s)
 {
 	if (s == NULL)
 		return;
-	keep_close(s);
 	if (s->leaves)
 		children_leave(s);
 	else

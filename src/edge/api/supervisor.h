@@ -57,7 +57,7 @@ struct spore_supervisor {
 	size_t n_children, room_children;
 	uint64_t last_serial;      /* of a zygote */
 	struct keeper *keeper;     /* NULL: nothing is kept */
-	struct event *keeper_gone;
+	struct event *keeper_gone, *keeper_again;
 	bool leaves;               /* children live on when it closes */
 	struct end_note ends[ENDS_KEPT];
 	uint64_t n_ends;
@@ -124,11 +124,14 @@ must_check err_t child_join(struct kept_child *c, struct diag *d);
 void child_let_go(struct kept_child *c);
 /* NULL: none of ours. */
 struct kept_child *child_find(struct spore_supervisor *s, const char *name);
+/* Remembered, and told. */
+void end_tell(struct spore_supervisor *s, const char *name, const char *zygote,
+	      enum spore_outcome outcome, const struct spore_error *why);
 /* Its end is noted and told, its name is free. */
 void child_leave(struct kept_child *c);
 /* All of them, without a word. */
 void children_end(struct spore_supervisor *s);
-/* All of them live on. */
+/* All of them live on, but for those that have ended, which are told of. */
 void children_leave(struct spore_supervisor *s);
 
 /* supervisor_litter.c: what a request for many children says about each. */

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the supervisor before has kept. All of it is taken over, or nothing is: then the keeper still has
- * it, for another attempt. */
+/* What the supervisor before has kept. Where this one lacks what it takes, memory or descriptors or being
+ * of that version, nothing is taken over, and the keeper still has it for another attempt. An entry with
+ * which something is wrong ends by itself, and is told of: it might keep all others from coming back. */
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +17,7 @@ struct adopting {
 	struct spore_supervisor *supervisor;
 	struct kept_zygote **zygotes; /* listed or not; one use each */
 	size_t n;
+	json_t *wrong;                /* keys of entries that are to be dropped */
 };
 
 /* ---- zygotes ---- */
@@ -66,9 +70,6 @@ static err_t zygote_fill(struct kept_zygote *z, const struct zygote_words *w, st
 	z->file = w->file != NULL ? strdup(w->file) : NULL;
 	if (z->id == NULL || (w->file != NULL && z->file == NULL))
 		return diag_fail(d, FAIL(ERR_NOMEM), "%s: out of memory", z->name);
-	if (strlen(w->machine) >= sizeof z->machine)
-		return diag_fail(d, FAIL(ERR_JSON), "%s: a zygote that was kept is none", z->name);
-	memcpy(z->machine, w->machine, strlen(w->machine) + 1);
 	if (strlen(w->machine) >= sizeof z->machine)
 		return diag_fail(d, FAIL(ERR_JSON), "%s: a zygote that was kept is none", z->name);
 	memcpy(z->machine, w->machine, strlen(w->machine) + 1);
@@ -186,21 +187,57 @@ static err_t build_check(const json_t *doc, const struct keeper_entry *e, struct
 {
 	const char *build = json_string_value(json_object_get(doc, "spore"));
 
-	if (build == NULL || strcmp(build, spore_version()) != 0)
+	if (build == NULL || strcmp(build, kept_build()) != 0)
 		return diag_fail(d, FAIL(ERR_VERSION), "%.80s: was kept by spore %.40s, expected %s", e->key,
-				 build != NULL ? build : "of no version", spore_version());
+				 build != NULL ? build : "of no version", kept_build());
 	return OK;
+}
+
+static bool is_ours(err_t e)
+{
+	return e.code == ERR_NOMEM || e.code == ERR_VERSION || e.sys == ENOMEM || e.sys == EMFILE ||
+	       e.sys == ENFILE;
+}
+
+static bool is_zygote(const struct keeper_entry *e)
+{
+	return strncmp(e->key, "zygote/", 7) == 0;
+}
+
+static err_t one_adopt(struct adopting *a, struct keeper_entry *e, struct diag *d)
+{
+	owned_json doc = NULL;
+
+	TRY(json_text_read(e->text, strlen(e->text), d, &doc));
+	TRY(build_check(doc, e, d));
+	return is_zygote(e) ? zygote_adopt(a, doc, e, d) : child_adopt(a, doc, e, d);
+}
+
+static void give_up(struct adopting *a, const struct keeper_entry *e, const struct diag *why)
+{
+	const char *slash = strchr(e->key, '/');
+	struct spore_error words = { .text = "" };
+
+	(void)snprintf(words.text, sizeof words.text, "could not be taken over: %s", why->text);
+	end_tell(a->supervisor, slash != NULL ? slash + 1 : e->key, "", SPORE_OUTCOME_ERROR, &words);
+	(void)json_array_append_new(a->wrong, json_string(e->key));
 }
 
 static err_t entry_adopt(void *adopting, struct keeper_entry *e, struct diag *d)
 {
 	struct adopting *a = adopting;
-	owned_json doc = NULL;
+	fd_t process = is_zygote(e) || e->n == 0 ? FD_NONE
+					         : kept_machine_process(e->files + 1, e->n - 1);
+	struct diag why = DIAG_INIT;
+	err_t failure = one_adopt(a, e, &why);
 
-	TRY(json_text_read(e->text, strlen(e->text), d, &doc));
-	TRY(build_check(doc, e, d));
-	return strncmp(e->key, "zygote/", 7) == 0 ? zygote_adopt(a, doc, e, d)
-						   : child_adopt(a, doc, e, d);
+	if (!failed(failure) || is_ours(failure)) {
+		fd_drop(&process);
+		return failed(failure) ? diag_fail(d, failure, "%s", why.text) : OK;
+	}
+	kept_process_end(process);
+	give_up(a, e, &why);
+	return OK;
 }
 
 /* The children of one that is listed no longer have all that is needed of it. */
@@ -218,13 +255,22 @@ static void zygotes_let_go(struct adopting *a)
 	free(a->zygotes);
 }
 
+static void drop_wrong(const struct adopting *a)
+{
+	for (size_t i = 0; i < json_array_size(a->wrong); i++)
+		keeper_drop(a->supervisor->keeper, json_string_value(json_array_get(a->wrong, i)));
+}
+
 err_t adopt_all(struct spore_supervisor *s, fd_t *socket, struct diag *d)
 {
-	struct adopting a = { .supervisor = s };
+	struct adopting a = { .supervisor = s, .wrong = json_array() };
 	err_t e;
 
 	s->leaves = true;
 	e = keeper_meet(socket, entry_adopt, &a, d, &s->keeper);
+	if (!failed(e))
+		drop_wrong(&a);
+	json_decref(a.wrong);
 	zygotes_let_go(&a);
 	return e;
 }

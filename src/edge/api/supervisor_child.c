@@ -32,20 +32,27 @@ static void child_free(struct kept_child *c)
 	free(c);
 }
 
+void end_tell(struct spore_supervisor *s, const char *name, const char *zygote,
+	      enum spore_outcome outcome, const struct spore_error *why)
+{
+	struct end_note *note = &s->ends[s->n_ends++ % ENDS_KEPT];
+
+	*note = (struct end_note){ .outcome = outcome };
+	(void)snprintf(note->name, sizeof note->name, "%s", name);
+	(void)snprintf(note->zygote, sizeof note->zygote, "%s", zygote);
+	(void)snprintf(note->why, sizeof note->why, "%s", why->text);
+	if (s->options.ended != NULL)
+		s->options.ended(s->options.ctx, note->name, note->outcome, why);
+}
+
 static void note_end(struct kept_child *c)
 {
-	struct spore_supervisor *s = c->supervisor;
-	struct end_note *note = &s->ends[s->n_ends++ % ENDS_KEPT];
+	enum spore_outcome outcome = SPORE_OUTCOME_NONE;
 	struct spore_error why = { .text = "" };
 
-	*note = (struct end_note){ .outcome = SPORE_OUTCOME_NONE };
-	(void)snprintf(note->name, sizeof note->name, "%s", c->server->claim.name);
-	(void)snprintf(note->zygote, sizeof note->zygote, "%s", c->zygote->name);
-	if (spore_machine_outcome(c->machine, &note->outcome, &why, NULL) != SPORE_OK)
-		note->outcome = SPORE_OUTCOME_ERROR;
-	(void)snprintf(note->why, sizeof note->why, "%s", why.text);
-	if (s->options.ended != NULL)
-		s->options.ended(s->options.ctx, note->name, note->outcome, &why);
+	if (spore_machine_outcome(c->machine, &outcome, &why, NULL) != SPORE_OK)
+		outcome = SPORE_OUTCOME_ERROR;
+	end_tell(c->supervisor, c->server->claim.name, c->zygote->name, outcome, &why);
 }
 
 static void forget(struct spore_supervisor *s, const struct kept_child *c)
@@ -94,6 +101,10 @@ void child_let_go(struct kept_child *c)
 
 void children_leave(struct spore_supervisor *s)
 {
+	for (size_t i = s->n_children; i-- > 0;)
+		if (server_state(s->children[i]->server) == SPORE_ENDED)
+			child_leave(s->children[i]);
+	keep_close(s);
 	while (s->n_children != 0)
 		child_let_go(s->children[--s->n_children]);
 	free(s->children);

@@ -33,7 +33,7 @@ static json_t *zygote_doc(const struct kept_zygote *z)
 	if (z->pool != NULL)
 		spore_pool_stats(z->pool, &p);
 	return json_pack("{s:s, s:I, s:s, s:b, s:s, s:s?, s:s, s:[I, I, I, I, I], s:I, s:I}", "spore",
-			 spore_version(), "serial", (json_int_t)z->serial, "name", z->name, "listed",
+			 kept_build(), "serial", (json_int_t)z->serial, "name", z->name, "listed",
 			 z->listed, "id", z->id, "file", z->file, "machine", z->machine, "stamp",
 			 (json_int_t)z->stamp.dev, (json_int_t)z->stamp.ino,
 			 (json_int_t)z->stamp.size, (json_int_t)z->stamp.written.tv_sec,
@@ -74,7 +74,7 @@ static err_t put_child(const struct kept_child *c, struct diag *d)
 		return OK;
 	child_key(c, key);
 	TRY(kept_machine_pack(c->machine, c->zygote->zygote, d, &files, &machine));
-	TRY(text_of(json_pack("{s:s, s:s, s:I, s:I, s:o}", "spore", spore_version(), "name",
+	TRY(text_of(json_pack("{s:s, s:s, s:I, s:I, s:o}", "spore", kept_build(), "name",
 			      c->server->claim.name, "zygote", (json_int_t)c->zygote->serial,
 			      "started", (json_int_t)c->server->started, "machine", machine), d,
 		    &text));
@@ -90,12 +90,10 @@ static err_t keeper_path(struct diag *d, char *ret, size_t cap, char root[RUN_PA
 	return OK;
 }
 
-static err_t not_wanted(void *nothing, struct keeper_entry *e, struct diag *d)
+static err_t nothing_expected(void *nothing, struct keeper_entry *e, struct diag *d)
 {
 	(void)nothing;
-	(void)e;
-	(void)d;
-	return OK;
+	return diag_fail(d, FAIL(ERR_STATE), "a new keeper has %.80s", e->key);
 }
 
 static err_t listen_and_start(const struct spore_supervisor *s, const char *path, struct diag *d)
@@ -111,31 +109,17 @@ static err_t listen_and_start(const struct spore_supervisor *s, const char *path
 	return e;
 }
 
+/* Whatever lies at its place is nobody's: there is one supervisor. */
 static err_t start(struct spore_supervisor *s, struct diag *d)
 {
 	char path[RUN_PATH_MAX + 32], root_path[RUN_PATH_MAX];
 	owned_fd root = FD_NONE, socket = FD_NONE;
 
 	TRY(keeper_path(d, path, sizeof path, root_path, &root));
+	(void)unlinkat(root.raw, keeper_file, 0);
 	TRY(listen_and_start(s, path, d));
 	TRY(socket_connect(path, SOCK_SEQPACKET, d, &socket));
-	return keeper_meet(&socket, not_wanted, NULL, d, &s->keeper);
-}
-
-/* What we have lost sight of may live, or its socket be a moment younger than its end; nobody else can be
- * there, as there is one supervisor. */
-static void clear_the_place(void)
-{
-	char path[RUN_PATH_MAX + 32], root_path[RUN_PATH_MAX];
-	owned_fd root = FD_NONE, socket = FD_NONE;
-	struct keeper *old = NULL;
-
-	if (failed(keeper_path(NULL, path, sizeof path, root_path, &root)))
-		return;
-	if (!failed(socket_connect(path, SOCK_SEQPACKET, NULL, &socket)) &&
-	    !failed(keeper_meet(&socket, not_wanted, NULL, NULL, &old)))
-		keeper_dismiss(old);
-	(void)unlinkat(root.raw, keeper_file, 0);
+	return keeper_meet(&socket, nothing_expected, NULL, d, &s->keeper);
 }
 
 static err_t put_all(struct spore_supervisor *s, struct diag *d)
@@ -150,21 +134,48 @@ static err_t put_all(struct spore_supervisor *s, struct diag *d)
 	return OK;
 }
 
-static err_t watch(struct spore_supervisor *s, struct diag *d);
+static void on_gone(evutil_socket_t fd, short what, void *supervisor);
+static void on_again(evutil_socket_t fd, short what, void *supervisor);
 
-/* One that was killed had copies: everything is given to another. */
+static err_t watch(struct spore_supervisor *s, struct diag *d)
+{
+	if (s->keeper_again == NULL)
+		s->keeper_again = evtimer_new(s->base, on_again, s);
+	s->keeper_gone = event_new(s->base, keeper_socket(s->keeper), EV_READ, on_gone, s);
+	if (s->keeper_again == NULL || s->keeper_gone == NULL || event_add(s->keeper_gone, NULL) != 0)
+		return diag_fail(d, FAIL(ERR_NOMEM), "supervisor: out of memory");
+	return OK;
+}
+
+static void forget_keeper(struct spore_supervisor *s)
+{
+	if (s->keeper_gone != NULL)
+		event_free(s->keeper_gone);
+	s->keeper_gone = NULL;
+	s->keeper = NULL;
+}
+
+/* Everything is given to another; the old one has copies until then, and must not live on with them where
+ * nobody finds it. */
 static err_t renew(struct spore_supervisor *s, struct diag *d)
 {
+	static const struct timeval soon = { 1, 0 };
+	struct keeper *old = s->keeper;
 	err_t e;
 
-	keep_close(s);
-	clear_the_place();
-	TRY(start(s, d));
-	e = put_all(s, d);
+	forget_keeper(s);
+	e = start(s, d);
+	if (!failed(e))
+		e = put_all(s, d);
 	if (!failed(e))
 		e = watch(s, d);
-	if (failed(e))
-		keep_close(s); /* it is tried again with the next that is to be kept */
+	keeper_kill(old);
+	if (!failed(e))
+		return OK;
+	old = s->keeper;
+	forget_keeper(s);
+	keeper_kill(old);
+	(void)event_add(s->keeper_again, &soon);
 	return e;
 }
 
@@ -175,12 +186,14 @@ static void on_gone(evutil_socket_t fd, short what, void *supervisor)
 	ignore(renew(supervisor, NULL));
 }
 
-static err_t watch(struct spore_supervisor *s, struct diag *d)
+static void on_again(evutil_socket_t fd, short what, void *supervisor)
 {
-	s->keeper_gone = event_new(s->base, keeper_socket(s->keeper), EV_READ, on_gone, s);
-	if (s->keeper_gone == NULL || event_add(s->keeper_gone, NULL) != 0)
-		return diag_fail(d, FAIL(ERR_NOMEM), "supervisor: out of memory");
-	return OK;
+	struct spore_supervisor *s = supervisor;
+
+	(void)fd;
+	(void)what;
+	if (s->keeper == NULL)
+		ignore(renew(s, NULL));
 }
 
 static bool keeps(const struct spore_supervisor *s)
@@ -188,20 +201,28 @@ static bool keeps(const struct spore_supervisor *s)
 	return (s->options.flags & SPORE_SUPERVISOR_KEEP) != 0;
 }
 
+/* ERR_NOT_FOUND: nothing is kept. */
+static err_t adopt_kept(struct spore_supervisor *s, const char *path, struct diag *d)
+{
+	owned_fd socket = FD_NONE;
+
+	TRY(socket_connect(path, SOCK_SEQPACKET, d, &socket));
+	return adopt_all(s, &socket, d);
+}
+
 err_t keep_open(struct spore_supervisor *s, struct diag *d)
 {
 	char path[RUN_PATH_MAX + 32], root_path[RUN_PATH_MAX];
-	owned_fd root = FD_NONE, socket = FD_NONE;
+	owned_fd root = FD_NONE;
+	struct diag why = DIAG_INIT;
 	err_t e;
 
 	TRY(keeper_path(d, path, sizeof path, root_path, &root));
-	e = socket_connect(path, SOCK_SEQPACKET, d, &socket);
-	if (!failed(e))
-		TRY(adopt_all(s, &socket, d));
-	else if (e.code != ERR_NOT_FOUND)
-		return e;
-	if (d != NULL)
-		*d = DIAG_INIT;
+	e = adopt_kept(s, path, &why);
+	if (e.code == ERR_REMOTE && s->n_zygotes == 0 && s->n_children == 0)
+		e = adopt_kept(s, path, &why); /* it may have been about to leave, with nothing to keep */
+	if (failed(e) && e.code != ERR_NOT_FOUND)
+		return diag_fail(d, e, "%s", why.text);
 	s->leaves = keeps(s);
 	if (!keeps(s)) {
 		keeper_dismiss(take_ptr(s->keeper));
@@ -215,44 +236,54 @@ err_t keep_open(struct spore_supervisor *s, struct diag *d)
 
 void keep_close(struct spore_supervisor *s)
 {
-	if (s->keeper_gone != NULL)
-		event_free(s->keeper_gone);
-	s->keeper_gone = NULL;
-	keeper_leave(take_ptr(s->keeper));
+	struct keeper *keeper;
+
+	if (s->keeper_again != NULL && s->keeper == NULL)
+		ignore(renew(s, NULL));
+	keeper = s->keeper;
+	forget_keeper(s);
+	keeper_leave(keeper);
+	if (s->keeper_again != NULL)
+		event_free(s->keeper_again);
+	s->keeper_again = NULL;
 }
 
 /* ---- what is kept ---- */
 
-err_t keep_zygote(const struct kept_zygote *z, struct diag *d)
+typedef err_t put_fn(const void *what, struct diag *d);
+
+static err_t put_a_zygote(const void *zygote, struct diag *d)
 {
-	struct spore_supervisor *s = z->supervisor;
+	return put_zygote(zygote, d);
+}
+
+static err_t put_a_child(const void *child, struct diag *d)
+{
+	return put_child(child, d);
+}
+
+static err_t keep(struct spore_supervisor *s, put_fn *put, const void *what, struct diag *d)
+{
+	err_t e = FAIL(ERR_REMOTE);
 
 	if (!keeps(s))
 		return OK;
-	if (s->keeper != NULL) {
-		err_t e = put_zygote(z, d);
-
-		if (e.code != ERR_REMOTE)
-			return e;
-	}
+	if (s->keeper != NULL)
+		e = put(what, d);
+	if (e.code != ERR_REMOTE)
+		return e;
 	TRY(renew(s, d));
-	return put_zygote(z, d);
+	return put(what, d);
+}
+
+err_t keep_zygote(const struct kept_zygote *z, struct diag *d)
+{
+	return keep(z->supervisor, put_a_zygote, z, d);
 }
 
 err_t keep_child(const struct kept_child *c, struct diag *d)
 {
-	struct spore_supervisor *s = c->supervisor;
-
-	if (!keeps(s))
-		return OK;
-	if (s->keeper != NULL) {
-		err_t e = put_child(c, d);
-
-		if (e.code != ERR_REMOTE)
-			return e;
-	}
-	TRY(renew(s, d));
-	return put_child(c, d);
+	return keep(c->supervisor, put_a_child, c, d);
 }
 
 void keep_no_zygote(const struct kept_zygote *z)

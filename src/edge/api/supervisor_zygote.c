@@ -288,8 +288,6 @@ err_t zygote_of_file(struct spore_supervisor *s, const char *path, struct diag *
 /* Nothing is made ready for it any more, and its memory goes, but for what its children share. */
 static void retire(struct kept_zygote *z)
 {
-	z->listed = false;
-	ignore(keep_zygote(z, NULL));
 	if (z->pool != NULL) {
 		(void)!spore_pool_arm(z->pool, z->zygote, 0, NULL);
 		(void)!spore_pool_resize(z->pool, 0, NULL);
@@ -301,6 +299,7 @@ static void retire(struct kept_zygote *z)
 err_t errand_zygote_delete(const struct errand *c, struct diag *d, json_t **ret_body)
 {
 	struct spore_supervisor *s = c->s;
+	err_t e;
 
 	(void)ret_body;
 	if (c->body != NULL)
@@ -308,6 +307,10 @@ err_t errand_zygote_delete(const struct errand *c, struct diag *d, json_t **ret_
 	for (size_t i = 0; i < s->n_zygotes; i++) {
 		if (strcmp(s->zygotes[i]->name, c->id) != 0)
 			continue;
+		s->zygotes[i]->listed = false;
+		e = keep_zygote(s->zygotes[i], d);
+		s->zygotes[i]->listed = failed(e);
+		TRY(e);
 		retire(s->zygotes[i]);
 		kept_zygote_drop(s->zygotes[i]);
 		s->n_zygotes--;

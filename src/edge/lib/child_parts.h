@@ -19,6 +19,6 @@ struct child {
 	struct identity_files { size_t n; struct spore_identity_disk *disk; } files; /* owned */
 	char name[65];
 	bool left;                 /* to another process */
-	uint64_t began, spawned;   /* CLOCK_MONOTONIC in ns: the call, and its end */
+	uint64_t began;            /* CLOCK_MONOTONIC in ns: the call */
 };
 extern const struct machine_ops child_ops;

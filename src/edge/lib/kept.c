@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #include "edge/lib/child.h"
 #include "edge/lib/jail.h"
@@ -11,7 +13,13 @@
 #include "edge/lib/zygote.h"
 #include "life/parcel.h"
 
-enum { NAME_MAX_HERE = 64 };
+#define WORDS_OF(number) #number
+#define DIGITS_OF(number) WORDS_OF(number)
+
+const char *kept_build(void)
+{
+	return SPORE_VERSION " (" DIGITS_OF(WORKER_VERSION) ")";
+}
 
 static err_t append(struct kept_files *io, const int *fds, uint32_t n, struct diag *d)
 {
@@ -119,7 +127,7 @@ static err_t words_read(const json_t *doc, struct words_read *ret, struct diag *
 	};
 
 	TRY(json_object_read(doc, fields, countof(fields), d));
-	if (strlen(name) > NAME_MAX_HERE || json_array_size(disks) > SPORE_DISKS_MAX)
+	if (strlen(name) >= sizeof ret->words.name || json_array_size(disks) > SPORE_DISKS_MAX)
 		return diag_fail(d, FAIL(ERR_JSON), "a machine that was kept is none");
 	memcpy(ret->words.name, name, strlen(name) + 1);
 	ret->words.files.disk = ret->disks;
@@ -167,6 +175,20 @@ err_t kept_machine_adopt(const json_t *doc, fd_t *fds, uint32_t n, const spore_z
 
 	drop_all(fds, n);
 	return e;
+}
+
+fd_t kept_machine_process(const fd_t *fds, uint32_t n)
+{
+	if (n <= WORKER_FILE_PROCESS)
+		return FD_NONE;
+	return (fd_t){ fcntl(fds[WORKER_FILE_PROCESS].raw, F_DUPFD_CLOEXEC, 0) };
+}
+
+void kept_process_end(fd_t process)
+{
+	if (fd_is_open(process))
+		(void)syscall(SYS_pidfd_send_signal, process.raw, SIGKILL, NULL, 0);
+	fd_drop(&process);
 }
 
 void kept_machine_leave(spore_machine *m)

@@ -8,6 +8,9 @@
 
 #include "life/keeper.h"
 
+/* Of what one process keeps another can make use if this is the same. */
+const char *kept_build(void);
+
 struct kept_files { uint32_t n; int fd[KEEPER_FILES_MAX]; }; /* borrowed */
 
 /* Appends the files. If `with`, which is kept by itself, is what it was spawned from, its files are not
@@ -18,6 +21,9 @@ must_check err_t kept_machine_pack(const spore_machine *m, const spore_zygote *w
  * `pool` may be NULL. */
 must_check err_t kept_machine_adopt(const json_t *doc, fd_t *fds, uint32_t n, const spore_zygote *with,
 				    spore_pool *pool, struct diag *d, spore_machine **ret_machine);
+/* For one that cannot be taken over: its process, before the files are taken; and its end. */
+fd_t kept_machine_process(const fd_t *fds, uint32_t n);
+void kept_process_end(fd_t process);
 /* As spore_machine_free, and it lives on: somebody has its files. */
 void kept_machine_leave(spore_machine *m);
 

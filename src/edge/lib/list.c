@@ -74,11 +74,13 @@ static err_t row_fill(const char *name, const json_t *status, int32_t state, str
 	return OK;
 }
 
-static bool is_kept(const char *name)
+/* Nobody listens, and the name is held all the same. */
+static bool is_kept(const char *name, err_t e)
 {
 	__attribute__((cleanup(run_place_drop))) struct run_place place = RUN_PLACE_NONE;
 
-	return !failed(run_find(name, NULL, &place)) && run_place_is_kept(&place);
+	return e.code == ERR_NOT_FOUND && !failed(run_find(name, NULL, &place)) &&
+	       !run_place_is_dead(&place);
 }
 
 /* A machine that ended meanwhile is left out. */
@@ -87,7 +89,7 @@ static err_t row_add(const char *name, struct diag *d, struct spore_machine_row 
 	owned_json status = NULL;
 	err_t e = remote_status(name, ANSWER_MS, d, &status);
 	bool answers = !failed(e);
-	int32_t state = answers ? state_of(status) : is_kept(name) ? SPORE_ROW_KEPT : SPORE_ROW_BUSY;
+	int32_t state = answers ? state_of(status) : is_kept(name, e) ? SPORE_ROW_KEPT : SPORE_ROW_BUSY;
 
 	if (e.code == ERR_HOST_PACKAGE)
 		return e;

@@ -463,15 +463,15 @@ static err_t place_find(struct remote *r, const char *name, struct diag *d)
 	return OK;
 }
 
-/* A better reason, where there is one. */
+/* A name that is held while nobody listens for long is kept for the next supervisor. */
 static err_t nobody(const struct remote *r, const char *name, err_t e, struct diag *d)
 {
-	if (e.code != ERR_NOT_FOUND || !fd_is_open(r->place.folder) || !run_place_is_kept(&r->place))
+	if (e.code != ERR_NOT_FOUND || !fd_is_open(r->place.folder) || run_place_is_dead(&r->place))
 		return e;
 	if (d != NULL)
 		*d = DIAG_INIT;
-	return diag_fail(d, e, "%s: goes on without a supervisor: start the next one with `spore serve "
-			 "--keep`", name);
+	return diag_fail(d, e, "%s: nobody answers for it: it goes on without a supervisor (start the "
+			 "next one with `spore serve --keep`), or begins or ends just now", name);
 }
 
 static err_t remote_open(const char *name, struct diag *d, spore_machine **ret)

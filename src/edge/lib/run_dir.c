@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,21 +123,17 @@ static bool folder_lives(int root, const char *name)
 }
 
 /* Who says it is the owner: for people. 0: nobody. */
-static long pid_in(int folder)
+static long owner_pid(int root, const char *name)
 {
-	owned_fd file = { openat(folder, "pid", O_RDONLY | O_NOFOLLOW | O_CLOEXEC) };
 	char text[32] = "";
+	owned_fd folder = { folder_open(root, name) };
+	owned_fd file = FD_NONE;
 
+	if (folder.raw >= 0)
+		file.raw = openat(folder.raw, "pid", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (file.raw < 0 || read(file.raw, text, sizeof text - 1) <= 0)
 		return 0;
 	return strtol(text, NULL, 10);
-}
-
-static long owner_pid(int root, const char *name)
-{
-	owned_fd folder = { folder_open(root, name) };
-
-	return folder.raw >= 0 ? pid_in(folder.raw) : 0;
 }
 
 static const char serve_folder[] = ".serve"; /* no machine can have that name */
@@ -331,13 +326,6 @@ err_t run_find_serve(struct diag *d, struct run_place *ret)
 bool run_place_is_dead(const struct run_place *p)
 {
 	return is_dead(p->folder.raw);
-}
-
-bool run_place_is_kept(const struct run_place *p)
-{
-	long pid = pid_in(p->folder.raw);
-
-	return pid > 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH && !is_dead(p->folder.raw);
 }
 
 void run_place_drop(struct run_place *p)

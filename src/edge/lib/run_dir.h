@@ -66,8 +66,6 @@ must_check err_t run_find_serve(struct diag *d, struct run_place *ret);
 must_check err_t run_root_open(struct diag *d, char ret_path[RUN_PATH_MAX], fd_t *ret_fd);
 /* The owner has let go. */
 bool run_place_is_dead(const struct run_place *p);
-/* The owner has gone, and somebody has the lock for the next one. */
-bool run_place_is_kept(const struct run_place *p);
 void run_place_drop(struct run_place *p);
 
 /* Names of living machines, sorted; each and the list to be freed with free(). */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
@@ -43,10 +44,16 @@ static void poll_for(int pidfd, short events, int ms)
 static struct death of_orphan(int pidfd)
 {
 	struct pidfd_info info = { .mask = PIDFD_INFO_EXIT };
+	int r;
 
 	poll_for(pidfd, POLLIN, -1);
-	poll_for(pidfd, 0, REAPED_MS);
-	if (ioctl(pidfd, PIDFD_GET_INFO, &info) != 0 || (info.mask & PIDFD_INFO_EXIT) == 0)
+	r = ioctl(pidfd, PIDFD_GET_INFO, &info);
+	if (r == 0 && (info.mask & PIDFD_INFO_EXIT) == 0) {
+		poll_for(pidfd, 0, REAPED_MS);
+		info.mask = PIDFD_INFO_EXIT;
+		r = ioctl(pidfd, PIDFD_GET_INFO, &info);
+	}
+	if (r != 0 || (info.mask & PIDFD_INFO_EXIT) == 0)
 		return (struct death){ DEATH_UNKNOWN, 0 };
 	return of_status(info.exit_code);
 }

@@ -2,8 +2,6 @@
 /* How a process ended, by its descriptor (pidfd_open(2)). */
 #pragma once
 
-#include <stdbool.h>
-
 enum death_kind {
 	DEATH_UNKNOWN, /* not told: it was another's child, and the kernel is older than Linux 6.15 or
 	                * nobody has waited for it yet */

@@ -22,7 +22,7 @@ static struct ends ends_new(void)
 
 static void says(const struct ends *e, uint32_t version, uint32_t n)
 {
-	const struct keeper_say s = { version, n };
+	const struct keeper_say s = { version, n, getpid() };
 
 	assert_false(failed(link_send(e->its.raw, &s, sizeof s, NULL, 0, NULL)));
 }
