@@ -43,8 +43,7 @@ static err_t wire(struct devices *v, struct diag *d)
 	}
 	for (uint32_t i = 0; i < topology_slots(t); i++)
 		TRY(line_new(vm, topology_slot(t, i)->gsi, d, &v->irq[i]));
-	TRY(line_new(vm, (gsi_t){ GSI_SERIAL }, d, &v->serial_irq));
-	return line_new(vm, (gsi_t){ GSI_VMGENID }, d, &v->generation_irq);
+	return line_new(vm, (gsi_t){ GSI_SERIAL }, d, &v->serial_irq);
 }
 
 void devices_free(struct devices *v)
@@ -59,7 +58,6 @@ void devices_free(struct devices *v)
 	for (uint32_t i = 0; i < v->n_wakes; i++)
 		fd_drop(&v->wake[i]);
 	fd_drop(&v->serial_irq);
-	fd_drop(&v->generation_irq);
 	free(v);
 }
 
@@ -95,7 +93,7 @@ err_t devices_new(const struct devices_wires *w, struct diag *d, struct devices 
 		return FAIL(ERR_NOMEM);
 	v->wires = *w;
 	v->held = true;
-	v->serial_irq = v->generation_irq = FD_NONE;
+	v->serial_irq = FD_NONE;
 	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++)
 		v->irq[i] = FD_NONE;
 	e = wire(v, d);
@@ -159,7 +157,7 @@ void devices_release(struct devices *v)
 		virtio_unquiesce(v->parked[i]);
 	serial_resume(v->serial);
 	if (v->generation_due)
-		irq_raise((struct irq_line){ v->generation_irq.raw });
+		kvm_vm_pulse(v->wires.vm, (gsi_t){ GSI_VMGENID });
 	v->generation_due = false;
 }
 

@@ -16,7 +16,7 @@ struct devices {
 	struct virtio_parked parked[SHAPE_DEVICES_MAX]; /* while held */
 	struct serial *serial;
 	bool held, generation_due;
-	fd_t irq[SHAPE_DEVICES_MAX], serial_irq, generation_irq;
+	fd_t irq[SHAPE_DEVICES_MAX], serial_irq;
 	fd_t wake[WAKES_MAX];
 	uint32_t n_wakes;
 };

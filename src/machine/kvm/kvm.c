@@ -161,6 +161,17 @@ err_t kvm_vm_irqfd(int vm, gsi_t gsi, int eventfd, struct diag *d)
 	return kvm_call(vm, KVM_IRQFD, &irq, "KVM_IRQFD", d, NULL);
 }
 
+/* syscalls(control): ioctl=KVM_IRQ_LINE */
+void kvm_vm_pulse(int vm, gsi_t gsi)
+{
+	struct kvm_irq_level line = { .irq = gsi.v, .level = 1 };
+
+	/* Fails only where there are no chips. */
+	(void)ioctl(vm, KVM_IRQ_LINE, &line);
+	line.level = 0;
+	(void)ioctl(vm, KVM_IRQ_LINE, &line);
+}
+
 err_t kvm_vcpu_create(int kvm, int vm, vcpu_id id, struct diag *d, struct kvm_vcpu *ret_vcpu)
 {
 	owned_fd fd = FD_NONE;

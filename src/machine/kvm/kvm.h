@@ -29,6 +29,9 @@ must_check err_t kvm_vm_add_ram(int vm, struct ram_region region, void *host, st
 must_check err_t kvm_vm_ioeventfd(int vm, gpa_t at, uint32_t match, int eventfd, struct diag *d);
 /* A signal on `eventfd` is an edge on `gsi`. */
 must_check err_t kvm_vm_irqfd(int vm, gsi_t gsi, int eventfd, struct diag *d);
+/* An edge on `gsi`, which has reached the chips when this returns. An irqfd needs a thread of the
+ * kernel's for it: ten times as much, for one that is raised once. */
+void kvm_vm_pulse(int vm, gsi_t gsi);
 
 struct kvm_vcpu {
 	fd_t fd;
