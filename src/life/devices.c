@@ -71,13 +71,13 @@ static struct virtio_wires wires_of(const struct devices *v, const struct topo_s
 }
 
 /* A device that was just made is parked: asking for the witness is immediate. */
-static err_t slots_make(struct devices *v, struct diag *d)
+static err_t slots_make(struct devices *v)
 {
 	for (uint32_t i = 0; i < topology_slots(v->wires.topology); i++) {
 		const struct topo_slot *slot = topology_slot(v->wires.topology, i);
 		struct virtio_wires w = wires_of(v, slot);
 
-		TRY(virtio_new(slot, &w, d, &v->dev[i]));
+		TRY(virtio_new(slot, &w, &v->dev[i]));
 		v->parked[i] = virtio_quiesce(v->dev[i], NULL);
 		v->n = i + 1;
 	}
@@ -98,7 +98,7 @@ err_t devices_new(const struct devices_wires *w, struct diag *d, struct devices 
 		v->irq[i] = FD_NONE;
 	e = wire(v, d);
 	if (!failed(e))
-		e = slots_make(v, d);
+		e = slots_make(v);
 	if (failed(e)) {
 		devices_free(v);
 		return e;
@@ -126,6 +126,13 @@ struct serial_wires devices_serial_wires(const struct devices *v)
 }
 
 /* ---- hold and release ---- */
+
+err_t devices_start(struct devices *v, struct diag *d)
+{
+	for (uint32_t i = 0; i < v->n; i++)
+		TRY(virtio_start(v->dev[i], d));
+	return OK;
+}
 
 uint32_t devices_hold(struct devices *v)
 {

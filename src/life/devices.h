@@ -26,7 +26,7 @@ struct devices_wires {
 struct vm;
 struct devices_wires vm_wires(const struct vm *vm);
 
-/* Every slot of the topology with its wires and threads, and nothing in it yet: what a shell has.
+/* Every slot of the topology with its wires, and nothing in it yet: what a shell has.
  * Then one of the next three, once; after a failure of theirs it can only be freed. */
 must_check err_t devices_new(const struct devices_wires *w, struct diag *d,
 			     struct devices **ret_devices);
@@ -50,10 +50,13 @@ must_check err_t devices_open_disks(const struct image *i, const char *snapshot_
 				    struct disk_base *ret_bases[static SHAPE_DEVICES_MAX]);
 void devices_free(struct devices *v); /* accepts NULL */
 
+/* The threads of all of them: of a shell, that nobody waits for. Others start theirs with a driver. */
+must_check err_t devices_start(struct devices *v, struct diag *d);
+
 /* Returns once no device touches guest memory or a disk: how many requests were in flight when it
  * was called. Requests not yet taken stay in the ring. The vCPUs have stopped. */
 uint32_t devices_hold(struct devices *v);
-/* Held only: the devices' threads take their filters, and end with the process. */
+/* Held, and started: the devices' threads take their filters, and end with the process. */
 must_check err_t devices_confine(struct devices *v, struct diag *d);
 /* Goes on: every queue is looked at once, every pending interrupt raised again. */
 void devices_release(struct devices *v);

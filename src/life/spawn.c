@@ -32,6 +32,7 @@ static err_t shell(struct vm *vm, const struct image *like, struct shell_options
 	TRY(ram_reserve(vm->geo, d, &vm->ram));
 	ram_give_page_map(vm->ram, &o->page_map);
 	TRY(vm_assemble(vm, like, &w, d));
+	TRY(devices_start(vm->devices, d));
 	TRY(arch_warm(vm, d));
 	return opens ? layers_make(vm, like, d) : OK;
 }

@@ -53,9 +53,8 @@ struct virtio_wires rig_wires(const struct rig *r)
 void rig_empty(struct rig *r)
 {
 	struct virtio_wires w = rig_wires(r);
-	struct diag d = DIAG_INIT;
 
-	assert_int_equal(virtio_new(&r->slot, &w, &d, &r->dev).code, ERR_NONE);
+	assert_int_equal(virtio_new(&r->slot, &w, &r->dev).code, ERR_NONE);
 }
 
 void rig_blk(struct rig *r, struct disk *k)

@@ -27,7 +27,7 @@ static struct virtio_dev *device_alloc(const struct topo_slot *slot, const struc
 	v->kind = virtio_kind_of(slot->kind);
 	v->slot = *slot;
 	v->wires = *w;
-	v->control = (fd_t){ eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+	v->control = FD_NONE;
 	(void)pthread_mutex_init(&v->lock, NULL);
 	(void)pthread_cond_init(&v->turn, NULL);
 	virtio_registers_clear(v);
@@ -48,7 +48,7 @@ static void signals_of_worker(sigset_t *ret)
 	(void)sigdelset(ret, SIGTRAP);
 }
 
-static err_t worker_start(struct virtio_dev *v, struct diag *d)
+static int thread_start(struct virtio_dev *v)
 {
 	sigset_t theirs, ours;
 	pthread_attr_t attr;
@@ -61,6 +61,18 @@ static err_t worker_start(struct virtio_dev *v, struct diag *d)
 	failure = pthread_create(&v->thread, &attr, virtio_worker, v);
 	(void)pthread_sigmask(SIG_SETMASK, &ours, NULL);
 	(void)pthread_attr_destroy(&attr);
+	return failure;
+}
+
+err_t virtio_start(struct virtio_dev *v, struct diag *d)
+{
+	int failure;
+
+	if (v->has_worker)
+		return OK;
+	if (!fd_is_open(v->control))
+		v->control = (fd_t){ eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+	failure = fd_is_open(v->control) ? thread_start(v) : errno;
 	if (failure != 0)
 		return diag_sys(d, FAIL_SYS(failure), "device in slot %u: no thread",
 				v->slot.slot.v);
@@ -68,21 +80,13 @@ static err_t worker_start(struct virtio_dev *v, struct diag *d)
 	return OK;
 }
 
-err_t virtio_new(const struct topo_slot *slot, const struct virtio_wires *w, struct diag *d,
+err_t virtio_new(const struct topo_slot *slot, const struct virtio_wires *w,
 		 struct virtio_dev **ret_dev)
 {
 	struct virtio_dev *v = device_alloc(slot, w);
-	err_t e;
 
 	if (v == NULL)
 		return FAIL(ERR_NOMEM);
-	e = fd_is_open(v->control) ? worker_start(v, d)
-				   : diag_sys(d, FAIL_SYS(errno), "device in slot %u: no eventfd",
-					      slot->slot.v);
-	if (failed(e)) {
-		virtio_free(v);
-		return e;
-	}
 	*ret_dev = v;
 	return OK;
 }
@@ -97,6 +101,8 @@ err_t virtio_become(struct virtio_dev *empty, const struct virtio_face *face, vo
 	empty->face.features |= F_VERSION_1 | F_EVENT_IDX | F_INDIRECT_DESC;
 	if (saved != NULL)
 		e = virtio_load(empty, saved, d);
+	if (!failed(e) && virtio_works(empty))
+		e = virtio_start(empty, d);
 	if (failed(e)) {
 		virtio_registers_clear(empty);
 		empty->face = (struct virtio_face){ 0 };
@@ -176,6 +182,7 @@ err_t virtio_confine(struct virtio_parked p, struct diag *d)
 	ssize_t n;
 	err_t e;
 
+	assert(v->has_worker);
 	pthread_mutex_lock(&v->lock);
 	v->confine = true;
 	pthread_cond_broadcast(&v->turn);

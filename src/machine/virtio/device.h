@@ -2,7 +2,7 @@
 /* A virtio-mmio device as the machine sees it (virtio 1.2, 4.2): registers for the vCPUs, an
  * interrupt and doorbells as eventfds, and a worker thread that does its I/O.
  *
- *   virtio_new                  a slot with its wires and thread parked, empty
+ *   virtio_new                  a slot with its wires            parked, empty
  *   blk_new / rng_new           empty -> a device after power-on parked
  *   blk_restore / rng_restore   empty -> as it was saved         parked
  *   virtio_unquiesce            parked -> working
@@ -33,10 +33,13 @@ struct virtio_wires {
 	int notify[SHAPE_QUEUES_MAX];
 };
 
-/* All that takes time or that a confined process may no longer do; what the device is comes with one
- * of the next four, once, while it is parked. */
+/* What the device is comes with one of the four behind, once, while it is parked. */
 must_check err_t virtio_new(const struct topo_slot *slot, const struct virtio_wires *w,
-			    struct diag *d, struct virtio_dev **ret_dev);
+			    struct virtio_dev **ret_dev);
+/* Its worker, now: for a process that can start no thread later, or has the time. It is started
+ * anyway once there is a driver: with the state that was saved, or when the guest says so; in the
+ * latter case a failure is the guest's to see, as DEVICE_NEEDS_RESET. */
+must_check err_t virtio_start(struct virtio_dev *v, struct diag *d);
 
 /* A block device takes the disk: on success *io_disk becomes NULL, on failure it stays, and the
  * device is empty as before. */
@@ -81,8 +84,8 @@ void virtio_unquiesce(struct virtio_parked p);
 /* The disk, which nobody uses while the device is parked; NULL for a device that is none. */
 struct disk *virtio_parked_disk(struct virtio_parked p);
 
-/* Has the worker take the filter of its kind (machine/jail/filter.h). From then on it cannot end but
- * with its process: the device is not freed. */
+/* Has the worker, which was started, take the filter of its kind (machine/jail/filter.h). From then
+ * on it cannot end but with its process: the device is not freed. */
 must_check err_t virtio_confine(struct virtio_parked p, struct diag *d);
 
 /* What the driver put into the rings and the device has not taken: for tests and --timings. */

@@ -90,6 +90,8 @@ static void driver_ok(struct virtio_dev *v)
 	v->regs.status = STATUS_STEP4;
 	for (uint32_t i = 0; i < v->slot.queues; i++)
 		virtio_queue_open(v, i);
+	if (failed(virtio_start(v, NULL)))
+		virtio_needs_reset(v, "no thread to work on its queues");
 	/* A doorbell may have rung before there was anybody to hear it. */
 	for (uint32_t i = 0; i < v->slot.queues; i++)
 		virtio_doorbell(v, i);
