@@ -60,17 +60,14 @@ err_t vm_alloc(const struct geometry *g, const struct vm_options *o, struct diag
 		return FAIL(ERR_NOMEM);
 	pthread_mutex_init(&vm->end_lock, NULL);
 	vm->options = *o;
-	vm->kvm = vm->fd = vm->watch = FD_NONE;
+	vm->kvm = vm->fd = vm->watch = vm->events = FD_NONE;
 	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++)
 		vm->layer[i] = FD_NONE;
 	vm->ended = (fd_t){ eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
-	vm->events = (fd_t){ epoll_create1(EPOLL_CLOEXEC) };
-	if (!fd_is_open(vm->ended) || !fd_is_open(vm->events) ||
+	if (!fd_is_open(vm->ended) ||
 	    getrandom(vm->machine_id, sizeof vm->machine_id, 0) != sizeof vm->machine_id)
 		e = diag_sys(d, FAIL_SYS(errno), "making a machine");
 	else
-		e = add_event(vm->events.raw, vm->ended.raw, d);
-	if (!failed(e))
 		e = geometry_again(g, d, &vm->geo);
 	if (failed(e)) {
 		vm_free(vm);
@@ -222,6 +219,10 @@ err_t vm_watch_file(struct vm *vm, const char *path, int file, struct diag *d)
 	/* A host without inotify left, or without /proc, loses only the early warning. */
 	if (!fd_is_open(watch))
 		return OK;
+	vm->events = (fd_t){ epoll_create1(EPOLL_CLOEXEC) };
+	if (!fd_is_open(vm->events))
+		return diag_sys(d, FAIL_SYS(errno), "watching the machine's events");
+	TRY(add_event(vm->events.raw, vm->ended.raw, d));
 	TRY(add_event(vm->events.raw, watch.raw, d));
 	vm->watch = fd_take(&watch);
 	return OK;
@@ -252,7 +253,7 @@ enum vm_outcome vm_paused_outcome(const vm_paused *vm, struct diag *d)
 
 int vm_event_fd(const vm_running *vm)
 {
-	return vm_of(vm)->events.raw;
+	return fd_is_open(vm_of(vm)->events) ? vm_of(vm)->events.raw : vm_of(vm)->ended.raw;
 }
 
 void vm_stop(vm_running *vm)

@@ -54,7 +54,7 @@ struct vm {
 	struct diag why;
 	fd_t ended;                  /* eventfd: readable once outcome is set */
 	fd_t watch;                  /* inotify on the file behind RAM, or FD_NONE */
-	fd_t events;                 /* epoll over both: what vm_event_fd gives out */
+	fd_t events;                 /* epoll over both, or FD_NONE: there is no watch */
 };
 
 must_check err_t vm_alloc(const struct geometry *g, const struct vm_options *o, struct diag *d,

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
@@ -16,6 +17,11 @@ err_t console_init(struct console *c, const struct spore_machine_options *o, str
 	atomic_init(&c->out_fd, o->console_fd);
 	if (c->event.raw < 0)
 		return diag_sys(d, FAIL_SYS(errno), "console: eventfd");
+	c->kept = malloc(CONSOLE_KEPT);
+	if (c->kept == NULL) {
+		fd_drop(&c->event);
+		return diag_fail(d, FAIL(ERR_NOMEM), "console: out of memory");
+	}
 	(void)pthread_mutex_init(&c->lock, NULL);
 	return OK;
 }
@@ -23,6 +29,7 @@ err_t console_init(struct console *c, const struct spore_machine_options *o, str
 void console_fini(struct console *c)
 {
 	fd_drop(&c->event);
+	free(c->kept);
 	(void)pthread_mutex_destroy(&c->lock);
 }
 

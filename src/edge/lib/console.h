@@ -24,7 +24,7 @@ struct console {
 	atomic_bool hurry;       /* the machine is about to stand still: wait for no reader */
 	void (*callback)(void *ctx, const uint8_t *bytes, size_t n);
 	void *ctx;
-	uint8_t kept[CONSOLE_KEPT];
+	uint8_t *kept;           /* CONSOLE_KEPT, a ring; owned */
 };
 
 must_check err_t console_init(struct console *c, const struct spore_machine_options *o,

@@ -19,7 +19,6 @@ void disk_free(struct disk *k)
 	for (uint32_t i = 0; i < k->n_under; i++)
 		layer_free(k->under[i]);
 	layer_free(k->private);
-	free(k->scratch);
 	free(k);
 }
 
@@ -49,9 +48,6 @@ err_t disk_private_make(struct disk *k, fd_t *file, struct diag *d)
 		return diag_fail(d, FAIL(ERR_DISK), "%s: holds %" PRIu64 " bytes, expected at most "
 				 "%" PRIu64 " for a private layer", k->path, k->capacity,
 				 (uint64_t)LAYER_MAP_MAX * 8 * LAYER_CLUSTER_MAX);
-	k->scratch = malloc(cluster);
-	if (k->scratch == NULL)
-		return FAIL(ERR_NOMEM);
 	return layer_new(file, k->capacity, cluster, &k->private);
 }
 

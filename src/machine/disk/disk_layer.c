@@ -155,8 +155,7 @@ int disk_source(const struct disk *k, uint64_t at, uint64_t end, uint64_t *ret_r
 static err_t layer_fill(struct disk *k, uint64_t cluster)
 {
 	uint64_t at = cluster * k->private->cluster, len = k->private->cluster, run;
-	struct iovec iov = { k->scratch, len };
-	struct io in = { &iov, 1, 0 }, out = { &iov, 1, 0 };
+	uint8_t buf[FILE_CHUNK];
 	int from;
 
 	if (layer_has(k->private, cluster))
@@ -164,10 +163,8 @@ static err_t layer_fill(struct disk *k, uint64_t cluster)
 	if (len > k->capacity - at)
 		len = k->capacity - at;
 	from = disk_source(k, at, at + len, &run);
-	TRY(file_read(from, at, &in, len));
-	/* It is a hole in the layer until now, so zeroes are there already. */
-	if (!bytes_are_zero(k->scratch, len))
-		TRY(file_write(k->private->file.raw, at, &out, len));
+	/* It is a hole in the layer until now. */
+	TRY(file_copy_through(buf, from, k->private->file.raw, at, len));
 	layer_set(k->private, cluster, cluster + 1);
 	return OK;
 }

@@ -33,7 +33,6 @@ struct disk {
 	struct layer *under[DISK_LAYERS_MAX + 1];
 	uint32_t n_under;
 	struct layer *private;        /* DISK_COW: what is written goes here */
-	uint8_t *scratch;             /* one cluster */
 };
 
 /* disk.c */

@@ -8,7 +8,7 @@
 
 #include "base/heap.h"
 
-enum { BATCH = 64, CHUNK = 65536 };
+enum { BATCH = 64, CHUNK = FILE_CHUNK };
 
 /* The front of the list, at most `len` bytes and BATCH pieces. */
 static size_t io_window(const struct io *io, uint64_t len, struct iovec ret[BATCH])
@@ -135,13 +135,8 @@ err_t file_punch(int fd, uint64_t at, uint64_t len)
 	return len == 0 ? OK : file_allocate(fd, FALLOC_FL_PUNCH_HOLE, at, len, &done);
 }
 
-/* By hand, leaving out what is zero. */
-static err_t bytes_copy(int from, int to, uint64_t at, uint64_t len)
+err_t file_copy_through(uint8_t buf[static FILE_CHUNK], int from, int to, uint64_t at, uint64_t len)
 {
-	owned_heap uint8_t *buf = malloc(CHUNK);
-
-	if (buf == NULL)
-		return FAIL(ERR_NOMEM);
 	while (len != 0) {
 		size_t n = len < CHUNK ? (size_t)len : CHUNK;
 		struct iovec iov = { buf, n };
@@ -154,6 +149,13 @@ static err_t bytes_copy(int from, int to, uint64_t at, uint64_t len)
 		len -= n;
 	}
 	return OK;
+}
+
+static err_t bytes_copy(int from, int to, uint64_t at, uint64_t len)
+{
+	owned_heap uint8_t *buf = malloc(CHUNK);
+
+	return buf == NULL ? FAIL(ERR_NOMEM) : file_copy_through(buf, from, to, at, len);
 }
 
 /* Data without holes. */

@@ -28,4 +28,9 @@ must_check err_t file_punch(int fd, uint64_t at, uint64_t len);
  * blocks are shared where the file system can. */
 must_check err_t file_copy(int from, int to, uint64_t at, uint64_t len);
 
+/* The same by reading and writing alone, through memory of the caller's. */
+enum { FILE_CHUNK = 65536 };
+must_check err_t file_copy_through(uint8_t buf[static FILE_CHUNK], int from, int to, uint64_t at,
+				   uint64_t len);
+
 must_check bool bytes_are_zero(const void *bytes, size_t n);

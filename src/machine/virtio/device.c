@@ -134,7 +134,8 @@ void virtio_free(struct virtio_dev *v)
 	if (v == NULL)
 		return;
 	worker_end(v);
-	v->kind->free(v->own);
+	if (v->kind->free != NULL)
+		v->kind->free(v->own);
 	fd_drop(&v->control);
 	(void)pthread_cond_destroy(&v->turn);
 	(void)pthread_mutex_destroy(&v->lock);

@@ -32,13 +32,13 @@ struct virtio_kind {
 	 * *ret_written: bytes filled, counted from the first buffer to write. */
 	bool (*serve)(void *own, const struct gmem *m, const struct chain *c,
 		      uint32_t *ret_written, const char **ret_fault);
-	void (*free)(void *own);
+	void (*free)(void *own); /* NULL: it keeps nothing */
 };
 const struct virtio_kind *virtio_kind_of(enum dev_kind kind);
 
 struct virtio_dev {
 	const struct virtio_kind *kind;
-	void *own; /* the kind's */
+	void *own; /* the kind's; NULL: empty, or it keeps nothing */
 	struct topo_slot slot;
 	struct virtio_wires wires;
 	struct virtio_face face;

@@ -5,7 +5,7 @@
 
 static const struct virtio_kind kinds[] = {
 	{ DEV_BLK, blk_serve, blk_free },
-	{ DEV_RNG, rng_serve, rng_free },
+	{ DEV_RNG, rng_serve, NULL },
 };
 
 const struct virtio_kind *virtio_kind_of(enum dev_kind kind)

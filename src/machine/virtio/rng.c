@@ -4,12 +4,7 @@
 #include <errno.h>
 #include <sys/random.h>
 
-#include "base/heap.h"
-
-/* All that the device keeps is where it puts the bytes on their way. */
-struct rng {
-	uint8_t bytes[RNG_REQUEST_MAX];
-};
+enum { PIECE = 4096 };
 
 /* syscalls(device): getrandom */
 static bool random_fill(uint8_t *bytes, uint32_t n)
@@ -27,39 +22,40 @@ static bool random_fill(uint8_t *bytes, uint32_t n)
 	return true;
 }
 
-bool rng_serve(void *own, const struct gmem *m, const struct chain *c, uint32_t *ret_written,
-	       const char **ret_fault)
+static bool piece_serve(const struct gmem *m, const struct chain *c, uint32_t at, uint32_t n,
+			const char **ret_fault)
 {
-	struct rng *r = own;
-	uint32_t n = c->write_len < RNG_REQUEST_MAX ? c->write_len : RNG_REQUEST_MAX;
+	uint8_t bytes[PIECE];
 
-	if (!random_fill(r->bytes, n)) {
+	if (!random_fill(bytes, n)) {
 		*ret_fault = "the host gives no random bytes";
 		return false;
 	}
-	if (failed(chain_write(c, m, 0, r->bytes, n))) {
+	if (failed(chain_write(c, m, at, bytes, n))) {
 		*ret_fault = "a buffer's memory is gone";
 		return false;
 	}
-	*ret_written = n;
 	return true;
 }
 
-void rng_free(void *own)
+bool rng_serve(void *own, const struct gmem *m, const struct chain *c, uint32_t *ret_written,
+	       const char **ret_fault)
 {
-	free(own);
+	uint32_t n = c->write_len < RNG_REQUEST_MAX ? c->write_len : RNG_REQUEST_MAX;
+
+	(void)own;
+	for (uint32_t at = 0; at < n; at += PIECE)
+		if (!piece_serve(m, c, at, n - at < PIECE ? n - at : PIECE, ret_fault))
+			return false;
+	*ret_written = n;
+	return true;
 }
 
 static err_t become_rng(struct virtio_dev *empty, const struct device_state *saved, struct diag *d)
 {
 	static const struct virtio_face face; /* no features and no configuration of its own */
-	owned_heap struct rng *r = malloc(sizeof *r);
 
-	if (r == NULL)
-		return FAIL(ERR_NOMEM);
-	TRY(virtio_become(empty, &face, r, saved, d));
-	(void)take_ptr(r);
-	return OK;
+	return virtio_become(empty, &face, NULL, saved, d);
 }
 
 err_t rng_new(struct virtio_dev *empty)

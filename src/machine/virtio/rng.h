@@ -9,4 +9,3 @@ enum { RNG_REQUEST_MAX = 65536 };
 
 bool rng_serve(void *own, const struct gmem *m, const struct chain *c, uint32_t *ret_written,
 	       const char **ret_fault);
-void rng_free(void *own);
