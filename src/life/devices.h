@@ -14,6 +14,7 @@ struct devices;
 struct vm_options;
 struct restore_options;
 struct disk_store;
+struct layer_files;
 
 /* What all devices of a machine are wired to. Borrowed: it outlives them. */
 struct devices_wires {
@@ -40,6 +41,7 @@ must_check err_t devices_restore(struct devices *v, const struct image *i,
 struct spawn_disk {
 	struct disk_base *base; /* borrowed; NULL: no disk */
 	fd_t layer;             /* a new file without a name, for a private layer */
+	struct layer_files *home; /* borrowed: where that goes in the end; NULL: it is closed */
 };
 must_check err_t devices_spawn(struct devices *v, const struct image *i, struct spawn_disk *disks,
 			       struct diag *d);

@@ -205,7 +205,10 @@ static err_t find_above(void *ctx, const struct topo_slot *slot, const struct bl
 	struct spawn_disk *from = (struct spawn_disk *)ctx + slot->slot.v;
 
 	(void)saved;
-	return disk_over(from->base, &from->layer, d, ret_disk);
+	TRY(disk_over(from->base, &from->layer, d, ret_disk));
+	if (from->home != NULL)
+		disk_layer_home(*ret_disk, from->home);
+	return OK;
 }
 
 err_t devices_spawn(struct devices *v, const struct image *i, struct spawn_disk *disks,

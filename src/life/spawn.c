@@ -9,6 +9,7 @@
 #include "life/spawn.h"
 #include "life/state.h"
 #include "life/zygote_parts.h"
+#include "machine/disk/layer_files.h"
 
 /* ---- shells ---- */
 
@@ -132,11 +133,13 @@ static err_t child_disks(struct vm *vm, const struct zygote *z, struct diag *d,
 			 struct spawn_disk *ret)
 {
 	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++) {
-		ret[i] = (struct spawn_disk){ z->disks[i], fd_take(&vm->layer[i]) };
-		if (z->disks[i] != NULL && !fd_is_open(ret[i].layer) &&
-		    disk_base_mode(z->disks[i]) == DISK_COW)
-			TRY(layer_file_new(NULL, disk_base_capacity(z->disks[i]), d,
-					   &ret[i].layer));
+		ret[i] = (struct spawn_disk){ z->disks[i], fd_take(&vm->layer[i]), NULL };
+		if (z->disks[i] == NULL || fd_is_open(ret[i].layer) ||
+		    disk_base_mode(z->disks[i]) != DISK_COW)
+			continue;
+		TRY(layer_files_take(z->layers, disk_base_capacity(z->disks[i]), d,
+				     &ret[i].layer));
+		ret[i].home = z->layers;
 	}
 	return OK;
 }
@@ -147,7 +150,7 @@ static err_t fill_devices(struct vm *vm, const struct zygote *z, struct diag *d)
 	err_t e;
 
 	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++)
-		disks[i] = (struct spawn_disk){ NULL, FD_NONE };
+		disks[i] = (struct spawn_disk){ NULL, FD_NONE, NULL };
 	e = child_disks(vm, z, d, disks);
 	if (!failed(e))
 		e = devices_spawn(vm->devices, z->image, disks, d);

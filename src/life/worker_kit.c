@@ -12,6 +12,7 @@
 #include "life/arch.h"
 #include "life/blank.h"
 #include "life/zygote_parts.h"
+#include "machine/disk/layer_files.h"
 #include "machine/kvm/kvm.h"
 
 enum { SPARE_MOST = 1024, PATIENCE_MS = 60000 };
@@ -27,9 +28,7 @@ struct worker_kit {
 	uint32_t disks;
 	bytes_t capacity[SHAPE_DEVICES_MAX]; /* of each disk */
 	struct jail_options jail;
-	pthread_mutex_t spares;  /* held for no call that waits */
-	fd_t spare[SPARE_MOST];  /* empty files */
-	uint32_t n_spare;
+	struct layer_files *layers;
 	pthread_mutex_t births;  /* one at a time */
 	uint32_t next_uid;
 	struct nursery *nursery; /* owned; NULL: the last one is gone */
@@ -151,11 +150,12 @@ err_t worker_kit_new(const struct image *like, const struct worker_kit_options *
 	if (k == NULL)
 		return FAIL(ERR_NOMEM);
 	refs_init(&k->references);
-	(void)pthread_mutex_init(&k->spares, NULL);
 	(void)pthread_mutex_init(&k->births, NULL);
 	k->program = k->kvm = k->netns = k->cgroup = k->layout = FD_NONE;
 	k->faults = (fd_t){ open("/dev/userfaultfd", O_RDWR | O_CLOEXEC) };
-	e = kit_fill(k, like, o, d);
+	e = layer_files_new(SPARE_MOST, &k->layers);
+	if (!failed(e))
+		e = kit_fill(k, like, o, d);
 	if (failed(e)) {
 		worker_kit_free(k);
 		return e;
@@ -174,11 +174,9 @@ void worker_kit_free(struct worker_kit *k)
 {
 	if (k == NULL || !refs_drop(&k->references))
 		return;
-	while (k->n_spare > 0)
-		fd_drop(&k->spare[--k->n_spare]);
+	layer_files_free(k->layers);
 	nursery_free(k->nursery);
 	(void)pthread_mutex_destroy(&k->births);
-	(void)pthread_mutex_destroy(&k->spares);
 	fd_drop(&k->kvm);
 	fd_drop(&k->netns);
 	fd_drop(&k->cgroup);
@@ -205,47 +203,21 @@ int worker_kit_faults(const struct worker_kit *k)
 
 /* ---- layers ---- */
 
-static fd_t spare_take(struct worker_kit *k)
-{
-	fd_t f = FD_NONE;
-
-	(void)pthread_mutex_lock(&k->spares);
-	if (k->n_spare > 0)
-		f = fd_take(&k->spare[--k->n_spare]);
-	(void)pthread_mutex_unlock(&k->spares);
-	return f;
-}
-
 err_t worker_kit_layers_new(struct worker_kit *k, struct diag *d, struct zygote_layers *ret)
 {
 	for (uint32_t i = 0; i < k->disks; i++) {
-		fd_t *f = &ret->fd[i];
-
-		*f = spare_take(k);
-		if (fd_is_open(*f) && ftruncate(f->raw, (off_t)k->capacity[i].v) != 0)
-			fd_drop(f);
-		if (!fd_is_open(*f))
-			TRY(layer_file_new(NULL, k->capacity[i], d, f));
-		ret->raw[i] = f->raw;
+		TRY(layer_files_take(k->layers, k->capacity[i], d, &ret->fd[i]));
+		ret->raw[i] = ret->fd[i].raw;
 		ret->n = i + 1;
 	}
 	return OK;
 }
 
-/* ext4 does not give a new file the number of one that was removed in the last minutes, but looks at
- * each of those first (fs/ext4/ialloc.c, recently_deleted): whoever makes and removes many makes them
- * more and more slowly. */
 void worker_kit_layers_back(struct worker_kit *k, struct zygote_layers *l)
 {
-	for (uint32_t i = 0; i < l->n; i++) {
-		if (ftruncate(l->fd[i].raw, 0) != 0)
-			continue;
-		(void)pthread_mutex_lock(&k->spares);
-		if (k->n_spare < SPARE_MOST)
-			k->spare[k->n_spare++] = fd_take(&l->fd[i]);
-		(void)pthread_mutex_unlock(&k->spares);
-	}
-	zygote_layers_drop(l);
+	for (uint32_t i = 0; i < l->n; i++)
+		layer_files_back(k->layers, &l->fd[i]);
+	l->n = 0;
 }
 
 /* ---- a process ---- */

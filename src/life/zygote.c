@@ -12,6 +12,9 @@
 #include "life/snapshot_file.h"
 #include "life/state.h"
 #include "life/zygote_parts.h"
+#include "machine/disk/layer_files.h"
+
+enum { LAYERS_KEPT = 64 };
 
 err_t zygote_of_front(uint8_t **front, size_t len, bytes_t total, struct diag *d,
 		      struct zygote **ret)
@@ -24,7 +27,9 @@ err_t zygote_of_front(uint8_t **front, size_t len, bytes_t total, struct diag *d
 	refs_init(&z->references);
 	pthread_mutex_init(&z->pack_lock, NULL);
 	z->packed = z->unpacked = FD_NONE;
-	e = image_parse(cur_of(*front, len), FOFF(total.v), d, &z->image);
+	e = layer_files_new(LAYERS_KEPT, &z->layers);
+	if (!failed(e))
+		e = image_parse(cur_of(*front, len), FOFF(total.v), d, &z->image);
 	if (!failed(e) && getrandom(&z->id, sizeof z->id, 0) != sizeof z->id)
 		e = diag_sys(d, FAIL_SYS(errno), "naming a zygote");
 	if (failed(e)) {
@@ -57,6 +62,7 @@ void zygote_free(struct zygote *z)
 	ram_base_free(z->ram);
 	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++)
 		disk_base_free(z->disks[i]);
+	layer_files_free(z->layers);
 	free(z);
 }
 

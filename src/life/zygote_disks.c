@@ -6,6 +6,7 @@
 
 #include "base/heap.h"
 #include "life/zygote_parts.h"
+#include "machine/disk/layer_files.h"
 
 static const struct identity_disk *override_of(const struct identity *id, uint32_t index)
 {
@@ -64,6 +65,8 @@ static err_t copy(const struct zygote *z, const struct identity *id, struct diag
 	c->id = z->id;
 	c->parent = z->parent;
 	c->ram = ram_base_again(z->ram);
+	layer_files_free(c->layers);
+	c->layers = layer_files_again(z->layers);
 	e = disks_of(z, id, d, c);
 	if (failed(e)) {
 		zygote_free(c);

@@ -19,6 +19,7 @@ struct zygote {
 	bytes_t total;   /* of the file that they would begin */
 	struct ram_base *ram;
 	struct disk_base *disks[SHAPE_DEVICES_MAX]; /* by slot */
+	struct layer_files *layers; /* of children in this process: files that are used again */
 
 	pthread_mutex_t pack_lock;
 	fd_t unpacked;              /* the file to pack it into; FD_NONE: one is made */

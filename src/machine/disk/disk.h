@@ -78,6 +78,9 @@ enum disk_mode disk_base_mode(const struct disk_base *b);
  * read-only disk has no use for it. */
 must_check err_t disk_over(const struct disk_base *b, fd_t *layer, struct diag *d,
 			   struct disk **ret_disk);
+/* Where the file of its private layer goes when the disk is freed, unless it was handed down. */
+struct layer_files;
+void disk_layer_home(struct disk *k, struct layer_files *home);
 /* For another process: what it is, and its files (the base, then the layers from the lowest), both
  * borrowed from it but for the maps, which are copied to memory that is the caller's to free. */
 struct disk_files { uint32_t n; int fd[1 + PARCEL_LAYERS_MAX]; };

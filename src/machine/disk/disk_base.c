@@ -122,6 +122,8 @@ void disk_hand_down(struct disk *k, struct disk_base *b)
 		(void)fcntl(k->base.raw, F_OFD_SETLK, &lock);
 	if (k->private == NULL || !k->private->used)
 		return;
+	/* Whoever has the zygote may have its files, too. */
+	layer_files_free(take_ptr(k->private->home));
 	b->as->under[b->as->n_under++] = k->private;
 	k->private = NULL;
 }
@@ -158,6 +160,12 @@ err_t disk_base_store_as(struct disk_base *b, int to, const char *name, struct d
 			 struct blk_state *ret)
 {
 	return disk_store_as(b->as, to, name, d, ret);
+}
+
+void disk_layer_home(struct disk *k, struct layer_files *home)
+{
+	if (k->private != NULL)
+		k->private->home = layer_files_again(home);
 }
 
 /* ---- merging ---- */

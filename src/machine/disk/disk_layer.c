@@ -97,6 +97,9 @@ void layer_free(struct layer *l)
 {
 	if (l == NULL || !refs_drop(&l->references))
 		return;
+	if (l->home != NULL)
+		layer_files_back(l->home, &l->file);
+	layer_files_free(l->home);
 	fd_drop(&l->file);
 	free(l->map);
 	free(l);

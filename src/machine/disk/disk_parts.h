@@ -6,6 +6,7 @@
 #include "base/refs.h"
 #include "machine/disk/disk.h"
 #include "machine/disk/file_io.h"
+#include "machine/disk/layer_files.h"
 
 enum { LAYER_CLUSTER = 65536, LAYER_CLUSTER_MAX = 2 << 20, LAYER_MAP_MAX = 8 << 20 };
 enum { DISK_LAYERS_MAX = 8 };
@@ -16,6 +17,7 @@ enum { DISK_LAYERS_MAX = 8 };
 struct layer {
 	struct refs references;
 	fd_t file;
+	struct layer_files *home; /* private: where the file goes in the end, a reference; or NULL */
 	uint32_t cluster; /* power of two; the same in all layers of a disk */
 	uint32_t map_len;
 	uint8_t *map;     /* bit i of byte i / 8 */
