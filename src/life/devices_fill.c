@@ -153,7 +153,8 @@ err_t devices_restore(struct devices *v, const struct image *i, const char *snap
 	struct disk_sources from = { .options = r };
 	owned_fd dir = FD_NONE;
 
-	TRY(folder_of(snapshot_path, d, &dir));
+	if (topology_disks(v->wires.topology) != 0)
+		TRY(folder_of(snapshot_path, d, &dir));
 	from.snapshot_dir = dir.raw;
 	TRY(load(v, i, (struct disk_finder){ find_in_files, &from }, d));
 	for (size_t n = 0; n < r->n_disks; n++) {

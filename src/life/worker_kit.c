@@ -216,7 +216,7 @@ err_t worker_kit_layers_new(struct worker_kit *k, struct diag *d, struct zygote_
 void worker_kit_layers_back(struct worker_kit *k, struct zygote_layers *l)
 {
 	for (uint32_t i = 0; i < l->n; i++)
-		layer_files_back(k->layers, &l->fd[i]);
+		layer_files_back(k->layers, &l->fd[i], k->capacity[i]);
 	l->n = 0;
 }
 

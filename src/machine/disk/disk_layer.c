@@ -75,6 +75,7 @@ err_t layer_new(fd_t *file, uint64_t capacity, uint32_t cluster, struct layer **
 	if (l == NULL)
 		return FAIL(ERR_NOMEM);
 	refs_init(&l->references);
+	l->capacity = capacity;
 	l->cluster = cluster;
 	l->map_len = layer_map_len(capacity, cluster);
 	l->map = calloc(1, l->map_len);
@@ -98,7 +99,7 @@ void layer_free(struct layer *l)
 	if (l == NULL || !refs_drop(&l->references))
 		return;
 	if (l->home != NULL)
-		layer_files_back(l->home, &l->file);
+		layer_files_back(l->home, &l->file, BYTES(l->capacity));
 	layer_files_free(l->home);
 	fd_drop(&l->file);
 	free(l->map);

@@ -18,6 +18,7 @@ struct layer {
 	struct refs references;
 	fd_t file;
 	struct layer_files *home; /* private: where the file goes in the end, a reference; or NULL */
+	uint64_t capacity; /* of the disk */
 	uint32_t cluster; /* power of two; the same in all layers of a disk */
 	uint32_t map_len;
 	uint8_t *map;     /* bit i of byte i / 8 */

@@ -12,7 +12,7 @@ struct layer_files {
 	struct refs references;
 	pthread_mutex_t lock; /* of what follows; held for no system call */
 	uint32_t n, most;
-	fd_t spare[];         /* empty files */
+	struct spare { fd_t file; bytes_t len; } spare[]; /* all hole */
 };
 
 err_t layer_files_new(uint32_t most, struct layer_files **ret)
@@ -39,40 +39,43 @@ void layer_files_free(struct layer_files *f)
 	if (f == NULL || !refs_drop(&f->references))
 		return;
 	while (f->n > 0)
-		fd_drop(&f->spare[--f->n]);
+		fd_drop(&f->spare[--f->n].file);
 	(void)pthread_mutex_destroy(&f->lock);
 	free(f);
 }
 
-static fd_t spare_take(struct layer_files *f)
+static struct spare spare_take(struct layer_files *f)
 {
-	fd_t file = FD_NONE;
+	struct spare s = { FD_NONE, BYTES(0) };
 
 	(void)pthread_mutex_lock(&f->lock);
 	if (f->n > 0)
-		file = fd_take(&f->spare[--f->n]);
+		s = f->spare[--f->n];
 	(void)pthread_mutex_unlock(&f->lock);
-	return file;
+	return s;
 }
 
 err_t layer_files_take(struct layer_files *f, bytes_t capacity, struct diag *d, fd_t *ret)
 {
-	owned_fd file = spare_take(f);
+	struct spare s = spare_take(f);
+	owned_fd file = fd_take(&s.file);
 
-	if (!fd_is_open(file) || ftruncate(file.raw, (off_t)capacity.v) != 0)
+	if (!fd_is_open(file) ||
+	    (s.len.v != capacity.v && ftruncate(file.raw, (off_t)capacity.v) != 0))
 		return layer_file_new(NULL, capacity, d, ret);
 	*ret = fd_take(&file);
 	return OK;
 }
 
-void layer_files_back(struct layer_files *f, fd_t *file)
+void layer_files_back(struct layer_files *f, fd_t *file, bytes_t capacity)
 {
 	owned_fd own = fd_take(file);
 
-	if (ftruncate(own.raw, 0) != 0)
+	/* Here, where nobody waits for a machine. */
+	if (ftruncate(own.raw, 0) != 0 || ftruncate(own.raw, (off_t)capacity.v) != 0)
 		return;
 	(void)pthread_mutex_lock(&f->lock);
 	if (f->n < f->most)
-		f->spare[f->n++] = fd_take(&own);
+		f->spare[f->n++] = (struct spare){ fd_take(&own), capacity };
 	(void)pthread_mutex_unlock(&f->lock);
 }

@@ -21,5 +21,6 @@ void layer_files_free(struct layer_files *f); /* one reference; accepts NULL */
 /* As layer_file_new in the usual place: one that came back, or a new one. */
 must_check err_t layer_files_take(struct layer_files *f, bytes_t capacity, struct diag *d,
 				  fd_t *ret);
-/* Takes and empties one that nobody else uses; or closes it, if there are enough. */
-void layer_files_back(struct layer_files *f, fd_t *file);
+/* Takes one that nobody else uses and empties it, for a disk of the same size if it can; or closes it,
+ * if there are enough. */
+void layer_files_back(struct layer_files *f, fd_t *file, bytes_t capacity);
