@@ -6,6 +6,7 @@
 #include "life/pool_parts.h"
 #include "life/spawn.h"
 #include "life/state.h"
+#include "life/zygote_parts.h"
 
 /* Looked at once for each zygote in a row: the same answer is expected whatever happens to be ready. */
 err_t pool_judge(struct pool *p, struct zygote *z, struct diag *d)
@@ -60,11 +61,10 @@ bool pool_leave(struct pool *p, void *thing)
 
 static err_t build(const struct pool *p, struct zygote *likely, struct diag *d, void **ret)
 {
-	struct shell_options opens = SHELL_OPENS;
+	struct shell_options o = { FD_NONE, FD_NONE, likely->layers };
 	vm_shell *shell;
 
-	(void)likely;
-	TRY(shell_make(p->layout, &opens, d, &shell));
+	TRY(shell_make(p->layout, &o, d, &shell));
 	*ret = vm_of_shell(shell);
 	return OK;
 }

@@ -19,7 +19,8 @@ static err_t layers_make(struct vm *vm, const struct image *like, struct diag *d
 		struct blk_view view;
 
 		if (device_as_blk(image_device(like, (slot_id){ i }), &view))
-			TRY(layer_file_new(NULL, view.dev->blk.capacity, d, &vm->layer[i]));
+			TRY(layer_files_take(vm->layers, view.dev->blk.capacity, d,
+					     &vm->layer[i]));
 	}
 	return OK;
 }
@@ -27,15 +28,15 @@ static err_t layers_make(struct vm *vm, const struct image *like, struct diag *d
 static err_t shell(struct vm *vm, const struct image *like, struct shell_options *o, struct diag *d)
 {
 	struct stopwatch w = stopwatch_start(&vm->times);
-	bool opens = !fd_is_open(o->kvm);
 
 	vm->kvm = fd_take(&o->kvm);
+	vm->layers = o->layers == NULL ? NULL : layer_files_again(o->layers);
 	TRY(ram_reserve(vm->geo, d, &vm->ram));
 	ram_give_page_map(vm->ram, &o->page_map);
 	TRY(vm_assemble(vm, like, &w, d));
 	TRY(devices_start(vm->devices, d));
 	TRY(arch_warm(vm, d));
-	return opens ? layers_make(vm, like, d) : OK;
+	return vm->layers == NULL ? OK : layers_make(vm, like, d);
 }
 
 err_t shell_give_layers(vm_shell *s, fd_t *files, uint32_t n, struct diag *d)
@@ -133,7 +134,7 @@ static err_t child_disks(struct vm *vm, const struct zygote *z, struct diag *d,
 			 struct spawn_disk *ret)
 {
 	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++) {
-		ret[i] = (struct spawn_disk){ z->disks[i], fd_take(&vm->layer[i]), NULL };
+		ret[i] = (struct spawn_disk){ z->disks[i], fd_take(&vm->layer[i]), vm->layers };
 		if (z->disks[i] == NULL || fd_is_open(ret[i].layer) ||
 		    disk_base_mode(z->disks[i]) != DISK_COW)
 			continue;

@@ -8,13 +8,15 @@
 #include "life/vm.h"
 #include "life/zygote.h"
 
-/* What a process that can open nothing later brings with it; both are taken. SHELL_OPENS: they are
- * opened where they are needed, and so are files for the disks' private layers, now. */
+/* What a process that can open nothing later brings with it; both are taken. FD_NONE: they are opened
+ * where they are needed. */
+struct layer_files;
 struct shell_options {
 	fd_t kvm;      /* /dev/kvm */
 	fd_t page_map; /* /proc/self/pagemap */
+	struct layer_files *layers; /* where files for the disks' private layers come from, now, and go in
+				     * the end; borrowed; NULL: they are given */
 };
-#define SHELL_OPENS ((struct shell_options){ FD_NONE, FD_NONE })
 
 /* For zygotes of this durable layout (life/blank.h). */
 must_check err_t shell_make(const struct image *like, struct shell_options *o, struct diag *d,

@@ -16,6 +16,7 @@
 #include "life/phases.h"
 #include "life/snapshot.h"
 #include "life/state.h"
+#include "machine/disk/layer_files.h"
 
 const char *vm_outcome_text(enum vm_outcome o)
 {
@@ -96,6 +97,7 @@ void vm_free(struct vm *vm)
 		fd_drop(&vm->layer[i]);
 		disk_base_free(vm->below[i]);
 	}
+	layer_files_free(vm->layers);
 	if (vm->geo != NULL)
 		geometry_free(vm->geo);
 	pthread_mutex_destroy(&vm->end_lock);

@@ -20,6 +20,7 @@ struct disk_base;
 struct devices;
 struct serial;
 struct image;
+struct layer_files;
 
 struct vm {
 	const struct geometry *geo;  /* owned */
@@ -43,6 +44,7 @@ struct vm {
 						     * slot; references */
 	struct zygote_id parent;     /* of a spawned machine: what it was spawned from */
 	fd_t layer[SHAPE_DEVICES_MAX]; /* of a shell: files for private layers, by slot */
+	struct layer_files *layers; /* of a shell: where those came from; a reference, or NULL */
 	bool entry_timed, exit_timed; /* times has its last two rows */
 	bool confined;               /* its threads cannot end but with the process */
 	bool exit_told;              /* the boot processor's thread alone */

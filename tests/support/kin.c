@@ -239,7 +239,7 @@ struct zygote *zygote_of_file(const char *path)
 
 vm_shell *shell_like(const struct zygote *z)
 {
-	struct shell_options opens = SHELL_OPENS;
+	struct shell_options opens = { FD_NONE, FD_NONE, NULL };
 	vm_shell *s = NULL;
 	struct diag d = DIAG_INIT;
 

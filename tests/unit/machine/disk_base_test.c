@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/heap.h"
@@ -502,6 +503,130 @@ static int clear(void **state)
 	return 0;
 }
 
+/* ---- files used again ---- */
+
+static ino_t inode(int fd)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	return st.st_ino;
+}
+
+static struct layer_files *files_new(uint32_t most)
+{
+	struct layer_files *f = NULL;
+
+	assert_int_equal(layer_files_new(most, &f).code, ERR_NONE);
+	return f;
+}
+
+static fd_t files_take(struct layer_files *f, uint64_t capacity)
+{
+	struct diag d = DIAG_INIT;
+	fd_t file = FD_NONE;
+
+	if (failed(layer_files_take(f, BYTES(capacity), &d, &file)))
+		fail_msg("%s", d.text);
+	return file;
+}
+
+/* A file of that length without a byte in it. */
+static void expect_hole(int fd, off_t len)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_size, len);
+	assert_int_equal(lseek(fd, 0, SEEK_DATA), -1);
+}
+
+static void a_file_that_comes_back_is_empty_and_used_again(void **state)
+{
+	struct layer_files *f = files_new(1);
+	fd_t one = files_take(f, SIZE), other;
+	ino_t was = inode(one.raw);
+
+	(void)state;
+	assert_int_equal(pwrite(one.raw, "secret", 6, 65536), 6);
+	layer_files_back(f, &one, BYTES(SIZE));
+	assert_false(fd_is_open(one));
+	one = files_take(f, SIZE);
+	assert_int_equal(inode(one.raw), was);
+	expect_hole(one.raw, SIZE);
+	other = files_take(f, SIZE);
+	assert_int_not_equal(inode(other.raw), was);
+	layer_files_back(f, &one, BYTES(SIZE));
+	layer_files_back(f, &other, BYTES(SIZE)); /* one is enough: it is closed */
+	assert_false(fd_is_open(other));
+	one = files_take(f, SIZE / 2 / 512 * 512);
+	assert_int_equal(inode(one.raw), was);
+	expect_hole(one.raw, SIZE / 2 / 512 * 512);
+	fd_drop(&one);
+	layer_files_free(f);
+}
+
+/* A disk over that base with a file of those, to which it goes in the end. */
+static struct disk *at_home(const struct disk_base *b, struct layer_files *f, ino_t *ret_inode)
+{
+	owned_fd layer = files_take(f, SIZE);
+	struct diag d = DIAG_INIT;
+	struct disk *k = NULL;
+
+	*ret_inode = inode(layer.raw);
+	if (failed(disk_over(b, &layer, &d, &k)))
+		fail_msg("%s", d.text);
+	disk_layer_home(k, f);
+	return k;
+}
+
+static void a_private_layer_goes_home_unless_it_was_handed_down(void **state)
+{
+	struct disk_base *b = frozen(opened(file("home", SIZE), DISK_COW)), *child;
+	struct layer_files *f = files_new(4);
+	struct disk *k;
+	ino_t first, again;
+	uint8_t sector[512];
+
+	(void)state;
+	k = at_home(b, f, &first);
+	write_seed(k, 3, 7);
+	disk_free(k);
+	k = at_home(b, f, &again);
+	assert_int_equal(again, first);
+	for (size_t i = 0; i < sizeof sector; i++)
+		sector[i] = pattern(3 * 512 + i, 1);
+	expect_at(k, 3 * 512, sector, sizeof sector); /* the base's, not what was written before */
+	write_seed(k, 3, 8);
+	layer_files_free(f); /* whoever is to go there keeps it */
+	child = frozen(k);
+	k = over(child);
+	fill_sector(sector, 8);
+	expect_at(k, 3 * 512, sector, sizeof sector);
+	disk_free(k);
+	disk_base_free(child);
+	disk_base_free(b);
+}
+
+static void a_layer_that_was_handed_down_is_not_used_again(void **state)
+{
+	struct disk_base *b = frozen(opened(file("kept", SIZE), DISK_COW)), *child;
+	struct layer_files *f = files_new(4);
+	ino_t first, next;
+	struct disk *k = at_home(b, f, &first);
+
+	(void)state;
+	write_seed(k, 3, 8);
+	child = handed_down(k);
+	disk_free(k);
+	k = at_home(b, f, &next);
+	assert_int_not_equal(first, next);
+	disk_free(k);
+	disk_base_free(child);
+	disk_base_free(b);
+	layer_files_free(f);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_teardown(f, clear)
@@ -519,6 +644,9 @@ int main(void)
 		T(twenty_generations),
 		T(a_chain_is_merged_at_its_limit),
 		T(what_is_stored_is_what_it_holds),
+		T(a_file_that_comes_back_is_empty_and_used_again),
+		T(a_private_layer_goes_home_unless_it_was_handed_down),
+		T(a_layer_that_was_handed_down_is_not_used_again),
 	};
 #undef T
 	return cmocka_run_group_tests_name("disk_base", tests, place_setup, place_teardown);
