@@ -7,15 +7,18 @@
  * that passes is counted. */
 #include "support/test.h"
 
+#include <dirent.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 
 #include "machine/virtio/blk.h"
 #include "machine/virtio/device_parts.h"
+#include "machine/virtio/registers.h"
 #include "support/driver.h"
 #include "wire/sections.h"
 
@@ -766,6 +769,67 @@ static void the_entropy_device_is_restored_too(void **state)
 	rig_drop(r);
 }
 
+static unsigned threads(void)
+{
+	DIR *all = opendir("/proc/self/task");
+	unsigned n = 0;
+
+	assert_non_null(all);
+	for (const struct dirent *e = readdir(all); e != NULL; e = readdir(all))
+		n += e->d_name[0] != '.';
+	(void)closedir(all);
+	return n;
+}
+
+static void answers(struct rig *r)
+{
+	struct buf b = { DATA, 8, true };
+	uint32_t id;
+
+	rig_up(r, 0);
+	rig_send(r, 0, 3, &b, 1);
+	rig_take(r, 0, &id, NULL);
+	assert_int_equal(id, 3);
+}
+
+static void its_thread_comes_with_the_driver_and_stays(void **state)
+{
+	struct rig *r = make(DEV_RNG, 1);
+
+	(void)state;
+	WAIT(threads() == 1); /* those that were joined are on their way out */
+	rig_rng(r);
+	rig_go(r);
+	rig_negotiate(r, 0);
+	assert_int_equal(threads(), 1);
+	answers(r);
+	assert_int_equal(threads(), 2);
+	answers(r); /* after a reset */
+	assert_int_equal(threads(), 2);
+	rig_drop(r);
+}
+
+static void without_a_thread_it_wants_a_reset(void **state)
+{
+	struct rig *r = make(DEV_RNG, 1);
+	struct rlimit limit, none;
+
+	(void)state;
+	rig_rng(r);
+	rig_go(r);
+	rig_negotiate(r, 0);
+	rig_queue(r, 0, 256);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){ 0, limit.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0); /* what wakes the thread is a descriptor */
+	rig_write(r, REG_STATUS, STATUS_STEP4);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_true((rig_read(r, REG_STATUS) & STATUS_NEEDS_RESET) != 0);
+	assert_non_null(virtio_fault(r->dev));
+	answers(r);
+	rig_drop(r);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -785,6 +849,8 @@ int main(void)
 		cmocka_unit_test(states_that_cannot_be_are_refused),
 		cmocka_unit_test(a_freeze_at_every_step_of_the_start),
 		cmocka_unit_test(the_entropy_device_is_restored_too),
+		cmocka_unit_test(its_thread_comes_with_the_driver_and_stays),
+		cmocka_unit_test(without_a_thread_it_wants_a_reset),
 	};
 
 	return cmocka_run_group_tests_name("virtio life", tests, NULL, NULL);
