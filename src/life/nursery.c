@@ -28,10 +28,10 @@ static int lift(int fd)
 }
 
 /* Only system calls: this process may have other threads. */
-static _Noreturn void become_nursery(int program, const struct jail_options *o, int socket,
-				     char **argv)
+static _Noreturn void become_nursery(int program, int layout, const struct jail_options *o,
+				     int socket, char **argv)
 {
-	const int from[] = { lift(socket), lift(o->netns), lift(o->cgroup) };
+	const int from[] = { lift(socket), lift(layout), lift(o->netns), lift(o->cgroup) };
 	char *envp[] = { NULL };
 
 	program = lift(program);
@@ -64,7 +64,8 @@ static err_t hear(int socket, struct diag *d, struct nursery_say *ret)
 	return diag_fail(d, (err_t){ (enum err_code)ret->code, ret->sys }, "%s", ret->text);
 }
 
-static err_t run(struct nursery *n, int program, const struct jail_options *o, struct diag *d)
+static err_t run(struct nursery *n, int program, int layout, const struct jail_options *o,
+		 struct diag *d)
 {
 	char without[16], file_bytes[24];
 	char *argv[] = { (char *)(uintptr_t)"spore-worker", without, file_bytes, NULL };
@@ -78,14 +79,14 @@ static err_t run(struct nursery *n, int program, const struct jail_options *o, s
 	n->socket.raw = ends[0];
 	n->pid = fork();
 	if (n->pid == 0)
-		become_nursery(program, o, ends[1], argv);
+		become_nursery(program, layout, o, ends[1], argv);
 	(void)close(ends[1]);
 	if (n->pid < 0)
 		return diag_sys(d, FAIL_SYS(errno), "forking for workers");
 	return hear(n->socket.raw, d, &s);
 }
 
-err_t nursery_start(int program, const struct jail_options *o, struct diag *d,
+err_t nursery_start(int program, int layout, const struct jail_options *o, struct diag *d,
 		    struct nursery **ret_nursery)
 {
 	struct nursery *n = calloc(1, sizeof *n);
@@ -94,7 +95,7 @@ err_t nursery_start(int program, const struct jail_options *o, struct diag *d,
 	if (n == NULL)
 		return FAIL(ERR_NOMEM);
 	n->socket = FD_NONE;
-	e = run(n, program, o, d);
+	e = run(n, program, layout, o, d);
 	if (failed(e)) {
 		nursery_free(n);
 		return e;

@@ -8,10 +8,10 @@
 #include "machine/jail/jail.h"
 
 struct nursery;
-/* Runs `program`, an open spore-worker. Uses of the options all but `uid` and `keep`; borrows their
- * descriptors for the call. */
-must_check err_t nursery_start(int program, const struct jail_options *o, struct diag *d,
-			       struct nursery **ret_nursery);
+/* Runs `program`, an open spore-worker, which reads `layout` (life/worker_layout.h). Uses of the options
+ * all but `uid` and `keep`; borrows all descriptors for the call. */
+must_check err_t nursery_start(int program, int layout, const struct jail_options *o,
+			       struct diag *d, struct nursery **ret_nursery);
 /* It ends, and was waited for. Accepts NULL. */
 void nursery_free(struct nursery *n);
 
@@ -25,8 +25,10 @@ struct born {
 must_check err_t nursery_bear(struct nursery *n, uint32_t uid, int socket, struct diag *d,
 			      struct born *ret_born);
 
-/* The program's side: what a worker does with its socket, and its exit status. */
-typedef int nursery_job(int socket, struct jail_options *jail);
+/* The program's side: what a worker does with its socket, and its exit status. `layout` is in memory that
+ * it shares with its siblings while nobody writes there. */
+struct image;
+typedef int nursery_job(int socket, const struct image *layout, struct jail_options *jail);
 /* Of a program that was run by nursery_start: bears workers until the supervisor has no more use for
  * it; returns its exit status. */
 int nursery_serve(int argc, char **argv, nursery_job *job);

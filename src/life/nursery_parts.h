@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-/* Descriptors that it is run with; those above the first may be missing. */
-enum { NURSERY_SOCKET = 3, NURSERY_NETNS, NURSERY_CGROUP, NURSERY_FDS_END };
+/* Descriptors that it is run with; those above the first two may be missing. */
+enum { NURSERY_SOCKET = 3, NURSERY_LAYOUT, NURSERY_NETNS, NURSERY_CGROUP, NURSERY_FDS_END };
 
 /* To it, with the worker's socket. */
 struct nursery_ask { uint32_t uid; };

@@ -9,6 +9,7 @@
 
 #include "life/nursery.h"
 #include "life/nursery_parts.h"
+#include "life/worker_layout.h"
 #include "life/worker_link.h"
 #include "machine/jail/stack_guard.h"
 
@@ -53,7 +54,8 @@ static bool say(int32_t pid, err_t e, const struct diag *d)
 
 /* The word that guards its stack is its own, not its siblings': whoever sees one worker's, or tries
  * them out, learns nothing of the next. No frame below was made with the old one and returns. */
-static _Noreturn void be_worker(struct link_in *in, struct jail_options *jail, nursery_job *job)
+static _Noreturn void be_worker(struct link_in *in, const struct image *layout,
+				struct jail_options *jail, nursery_job *job)
 {
 	stack_guard_renew();
 	if (dup3(in->fd[0].raw, NURSERY_SOCKET, O_CLOEXEC) < 0)
@@ -61,10 +63,11 @@ static _Noreturn void be_worker(struct link_in *in, struct jail_options *jail, n
 	link_drop(in);
 	(void)prctl(PR_SET_NAME, "spore-worker");
 	/* Nothing is run on the way out: filtered threads are still there. */
-	_exit(job(NURSERY_SOCKET, jail));
+	_exit(job(NURSERY_SOCKET, layout, jail));
 }
 
-static bool bear(struct jail_nursery *n, struct link_in *in, nursery_job *job)
+static bool bear(struct jail_nursery *n, const struct image *layout, struct link_in *in,
+		 nursery_job *job)
 {
 	struct diag d = DIAG_INIT;
 	struct nursery_ask a;
@@ -77,7 +80,7 @@ static bool bear(struct jail_nursery *n, struct link_in *in, nursery_job *job)
 	if (failed(e))
 		return say(0, e, &d);
 	if (birth.pid == 0)
-		be_worker(in, &n->options, job);
+		be_worker(in, layout, &n->options, job);
 	if (!say(birth.pid, OK, &d))
 		return false; /* it ends with our end of its pipe */
 	e = jail_raise(n, &birth, &d);
@@ -99,6 +102,7 @@ int nursery_serve(int argc, char **argv, nursery_job *job)
 	struct jail_options o;
 	struct jail_nursery n;
 	struct diag d = DIAG_INIT;
+	const struct image *layout = NULL;
 	bool ok;
 	err_t e;
 
@@ -107,10 +111,14 @@ int nursery_serve(int argc, char **argv, nursery_job *job)
 	(void)prctl(PR_SET_NAME, "spore-nursery");
 	ignore_signals();
 	e = jail_nursery_enter(&o, &d, &n);
+	if (!failed(e))
+		e = worker_layout_read(NURSERY_LAYOUT, &d, &layout);
+	(void)close(NURSERY_LAYOUT);
 	ok = say(0, e, &d) && !failed(e);
 	while (ok && !failed(link_receive(NURSERY_SOCKET, NULL, &in)) && in.len > 0) {
-		ok = in.len == sizeof(struct nursery_ask) && in.n == 1 && bear(&n, &in, job);
+		ok = in.len == sizeof(struct nursery_ask) && in.n == 1 && bear(&n, layout, &in, job);
 		link_drop(&in);
 	}
+	image_free(layout);
 	return ok ? 0 : 1;
 }

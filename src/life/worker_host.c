@@ -265,13 +265,12 @@ static err_t prime(struct worker *w, struct zygote *z, struct diag *d)
 }
 
 /* Files are opened here: a worker can open none. */
-static err_t send_layout(struct worker *w, int board, struct diag *d)
+static err_t send_shell_files(struct worker *w, int board, struct diag *d)
 {
 	struct worker_kit *k = w->kit;
-	int fds[5 + SHAPE_DEVICES_MAX] = { worker_kit_layout(k), worker_kit_kvm(k), board,
-					   w->board.event.raw };
-	struct worker_ask a = { .kind = WORKER_LAYOUT };
-	uint32_t n = 4;
+	int fds[4 + SHAPE_DEVICES_MAX] = { worker_kit_kvm(k), board, w->board.event.raw };
+	struct worker_ask a = { .kind = WORKER_SHELL };
+	uint32_t n = 3;
 
 	TRY(worker_kit_layers_new(k, d, &w->layers));
 	for (uint32_t i = 0; i < w->layers.n; i++)
@@ -286,7 +285,7 @@ static err_t start(struct worker *w, struct zygote *z, struct diag *d)
 	TRY(board_new(d, &w->board));
 	TRY(worker_kit_bear(w->kit, d, &w->child, &w->socket));
 	w->pending = 1; /* it says that it is confined */
-	TRY(send_layout(w, w->board.memfd.raw, d));
+	TRY(send_shell_files(w, w->board.memfd.raw, d));
 	return z == NULL ? OK : prime(w, z, d);
 }
 

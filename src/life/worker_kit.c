@@ -9,8 +9,7 @@
 
 #include "base/heap.h"
 #include "base/refs.h"
-#include "life/arch.h"
-#include "life/blank.h"
+#include "life/worker_layout.h"
 #include "life/zygote_parts.h"
 #include "machine/disk/layer_files.h"
 #include "machine/kvm/kvm.h"
@@ -22,8 +21,7 @@ struct worker_kit {
 	fd_t program;
 	fd_t kvm, netns, cgroup;
 	fd_t faults;           /* /dev/userfaultfd; FD_NONE: it is not to be had */
-	/* What KVM answered, by its length; the length that the blank file would have, then its front. */
-	fd_t layout;
+	fd_t layout;           /* for nurseries */
 	struct timeval patience;
 	uint32_t disks;
 	bytes_t capacity[SHAPE_DEVICES_MAX]; /* of each disk */
@@ -33,54 +31,6 @@ struct worker_kit {
 	uint32_t next_uid;
 	struct nursery *nursery; /* owned; NULL: the last one is gone */
 };
-
-static err_t write_all(int memfd, const void *bytes, size_t n, struct diag *d)
-{
-	if (write(memfd, bytes, n) != (ssize_t)n)
-		return diag_sys(d, FAIL_SYS(errno), "writing a layout for workers");
-	return OK;
-}
-
-static err_t write_number(int memfd, uint64_t number, struct diag *d)
-{
-	uint8_t bytes[8];
-	struct out o = out_of(bytes, sizeof bytes);
-
-	out_u64(&o, number);
-	return write_all(memfd, bytes, sizeof bytes, d);
-}
-
-static err_t write_answers(int memfd, int kvm, struct diag *d)
-{
-	owned_heap void *answers = calloc(1, arch_answers_len());
-
-	if (answers == NULL)
-		return FAIL(ERR_NOMEM);
-	TRY(arch_answers_get(kvm, d, answers));
-	TRY(write_number(memfd, arch_answers_len(), d));
-	return write_all(memfd, answers, arch_answers_len(), d);
-}
-
-static err_t write_front(int memfd, const struct capture_front *f, struct diag *d)
-{
-	TRY(write_number(memfd, f->total.v, d));
-	return write_all(memfd, f->bytes, f->len, d);
-}
-
-static err_t make_layout(const struct image *like, int kvm, struct diag *d, fd_t *ret)
-{
-	struct capture_front front = { 0 };
-	err_t e;
-
-	*ret = (fd_t){ memfd_create("spore-layout", MFD_CLOEXEC) };
-	if (!fd_is_open(*ret))
-		return diag_sys(d, FAIL_SYS(errno), "making a layout for workers");
-	TRY(write_answers(ret->raw, kvm, d));
-	TRY(blank_of(like, d, &front));
-	e = write_front(ret->raw, &front, d);
-	free(front.bytes);
-	return e;
-}
 
 static void note_disks(struct worker_kit *k, const struct image *like)
 {
@@ -124,7 +74,7 @@ static err_t kit_fill(struct worker_kit *k, const struct image *like,
 		return diag_sys(d, FAIL_SYS(errno), "%s: the worker program cannot be run",
 				o->program);
 	TRY(kvm_open(d, &k->kvm));
-	TRY(make_layout(like, k->kvm.raw, d, &k->layout));
+	TRY(worker_layout_write(like, k->kvm.raw, d, &k->layout));
 	note_disks(k, like);
 	k->patience = patience_of(o->patience_ms != 0 ? o->patience_ms : PATIENCE_MS);
 	if ((o->without & JAIL_WITHOUT(JAIL_NETNS)) == 0)
@@ -135,7 +85,7 @@ static err_t kit_fill(struct worker_kit *k, const struct image *like,
 		.without = o->without, .netns = k->netns.raw, .cgroup = k->cgroup.raw,
 		.limits = { .file_bytes = longest_file(k, geometry_ram(image_geometry(like))) },
 	};
-	e = nursery_start(k->program.raw, &k->jail, &why, &k->nursery);
+	e = nursery_start(k->program.raw, k->layout.raw, &k->jail, &why, &k->nursery);
 	if (e.code == ERR_REMOTE)
 		return diag_fail(d, e, "%s: is not the worker program, or cannot be run here", o->program);
 	return failed(e) ? diag_fail(d, e, "%s", why.text) : OK;
@@ -184,11 +134,6 @@ void worker_kit_free(struct worker_kit *k)
 	fd_drop(&k->faults);
 	fd_drop(&k->program);
 	free(k);
-}
-
-int worker_kit_layout(const struct worker_kit *k)
-{
-	return k->layout.raw;
 }
 
 int worker_kit_kvm(const struct worker_kit *k)
@@ -243,7 +188,7 @@ static err_t bear(struct worker_kit *k, int socket, struct diag *d, struct born 
 		nursery_free(k->nursery);
 		k->nursery = NULL;
 	}
-	TRY(nursery_start(k->program.raw, &k->jail, d, &k->nursery));
+	TRY(nursery_start(k->program.raw, k->layout.raw, &k->jail, d, &k->nursery));
 	return nursery_bear(k->nursery, uid_of(k), socket, d, ret);
 }
 

@@ -24,8 +24,7 @@ void worker_kit_free(struct worker_kit *k);
 /* A worker's process, confined but for what it does to itself, and our end of its socket. */
 must_check err_t worker_kit_bear(struct worker_kit *k, struct diag *d, struct born *ret_born,
 				 fd_t *ret_socket);
-/* Borrowed: what it is to be told first. */
-int worker_kit_layout(const struct worker_kit *k);
+/* Borrowed: what it is to be given first. */
 int worker_kit_kvm(const struct worker_kit *k);
 int worker_kit_faults(const struct worker_kit *k); /* /dev/userfaultfd, or -1 */
 /* An empty file for the private layer of each disk. What a failure leaves is dropped all the same. */

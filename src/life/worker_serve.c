@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/heap.h"
-#include "life/arch.h"
 #include "life/branch.h"
 #include "life/parcel.h"
 #include "life/spawn.h"
@@ -19,17 +18,18 @@
 #include "machine/ram/uffd.h"
 #include "plan/image.h"
 
-enum { LAYOUT_FILES = 4 }; /* that come with LAYOUT, before the disks' */
+enum { SHELL_FILES = 3 }; /* that come with SHELL, before the disks' */
 
 /* In this order; each is there from its stage on. */
 struct worker {
 	int socket;
+	const struct image *layout; /* shared with siblings: only read */
 	const struct jail_options *jail;
-	struct board board;       /* LAYOUT */
+	struct board board;       /* SHELL */
 	fd_t page_map, branch_map; /* /proc/self/pagemap: the machine's, and ours for branches */
-	fd_t uffd;                /* LAYOUT; FD_NONE: what was written is copied standing still */
+	fd_t uffd;                /* SHELL; FD_NONE: what was written is copied standing still */
 	bool built;
-	vm_shell *shell;          /* LAYOUT, until SPAWN */
+	vm_shell *shell;          /* SHELL, until SPAWN */
 	struct zygote *zygote;    /* PRIME */
 	vm_paused *paused;        /* SPAWN, PAUSE */
 	bool is_new;              /* it has never run */
@@ -74,34 +74,6 @@ static err_t wrong(const char *what, struct diag *d)
 	return diag_fail(d, FAIL(ERR_STATE), "a worker was asked to %s at the wrong moment", what);
 }
 
-/* What KVM answered, the length that the blank file would have, then its front. */
-static err_t parse_layout(struct cur c, struct diag *d, const struct image **ret)
-{
-	uint64_t len, total;
-	struct cur answers;
-
-	TRY(cur_u64(&c, &len));
-	TRY(cur_take(&c, (size_t)len, &answers));
-	TRY(arch_answers_know(answers, d));
-	TRY(cur_u64(&c, &total));
-	return image_parse(c, FOFF(total), d, ret);
-}
-
-static err_t read_layout(int memfd, struct diag *d, const struct image **ret)
-{
-	owned_heap uint8_t *bytes = NULL;
-	off_t len = lseek(memfd, 0, SEEK_END);
-
-	if (len < 8 || len > (off_t)GIB(1))
-		return diag_fail(d, FAIL(ERR_SIZE), "a layout of %" PRIi64 " bytes", (int64_t)len);
-	bytes = malloc((size_t)len);
-	if (bytes == NULL)
-		return FAIL(ERR_NOMEM);
-	if (pread(memfd, bytes, (size_t)len, 0) != len)
-		return diag_sys(d, FAIL_SYS(errno), "reading a layout");
-	return parse_layout(cur_of(bytes, (size_t)len), d, ret);
-}
-
 /* From here on no thread of this process can do anything that a guest could want. */
 static err_t confine(struct worker *w, struct diag *d)
 {
@@ -113,33 +85,25 @@ static err_t confine(struct worker *w, struct diag *d)
 
 static err_t build(struct worker *w, struct link_in *in, struct diag *d)
 {
-	const struct image *layout;
-	struct shell_options o = { .page_map = fd_take(&w->page_map) };
-	uint32_t disks;
-	err_t e;
+	struct shell_options o = { .kvm = fd_take(&in->fd[0]), .page_map = fd_take(&w->page_map) };
+	uint32_t disks = topology_disks(geometry_topology(image_geometry(w->layout)));
 
-	TRY(read_layout(in->fd[0].raw, d, &layout));
-	disks = topology_disks(geometry_topology(image_geometry(layout)));
-	if (in->n > LAYOUT_FILES + disks)
-		ignore(uffd_open(in->fd[LAYOUT_FILES + disks].raw, NULL, &w->uffd));
-	o.kvm = fd_take(&in->fd[1]);
-	e = board_open(&in->fd[2], &in->fd[3], d, &w->board);
-	if (!failed(e))
-		e = shell_make(layout, &o, d, &w->shell);
-	image_free(layout);
-	TRY(e);
-	if (in->n < LAYOUT_FILES + disks)
+	if (in->n > SHELL_FILES + disks)
+		ignore(uffd_open(in->fd[SHELL_FILES + disks].raw, NULL, &w->uffd));
+	TRY(board_open(&in->fd[1], &in->fd[2], d, &w->board));
+	TRY(shell_make(w->layout, &o, d, &w->shell));
+	if (in->n < SHELL_FILES + disks)
 		return wrong("build a shell", d);
-	TRY(shell_give_layers(w->shell, in->fd + LAYOUT_FILES, disks, d));
+	TRY(shell_give_layers(w->shell, in->fd + SHELL_FILES, disks, d));
 	return confine(w, d);
 }
 
 /* A worker for which this fails has nothing to wait for, and may not be confined. */
-static err_t do_layout(struct worker *w, struct link_in *in, struct diag *d)
+static err_t do_shell(struct worker *w, struct link_in *in, struct diag *d)
 {
 	err_t e;
 
-	if (w->built || in->n < LAYOUT_FILES)
+	if (w->built || in->n < SHELL_FILES)
 		return wrong("build a shell", d);
 	w->built = true;
 	e = build(w, in, d);
@@ -255,8 +219,8 @@ static err_t act(struct worker *w, const struct worker_ask *a, struct link_in *i
 		 struct answer *ret)
 {
 	switch (a->kind) {
-	case WORKER_LAYOUT:
-		return do_layout(w, in, d);
+	case WORKER_SHELL:
+		return do_shell(w, in, d);
 	case WORKER_PRIME:
 		return do_prime(w, in, d);
 	case WORKER_SPAWN:
@@ -376,9 +340,9 @@ static int serve(struct worker *w)
 
 /* Nothing is freed at the end: the threads that would have to end cannot, and the process takes
  * everything with it. */
-int worker_serve(int socket, struct jail_options *jail)
+int worker_serve(int socket, const struct image *layout, struct jail_options *jail)
 {
-	struct worker w = { .socket = socket, .jail = jail, .page_map = FD_NONE,
+	struct worker w = { .socket = socket, .layout = layout, .jail = jail, .page_map = FD_NONE,
 			    .branch_map = FD_NONE, .uffd = FD_NONE };
 	struct worker_say s = { .kind = WORKER_DONE };
 	struct diag d = DIAG_INIT;

@@ -6,6 +6,7 @@
 #include "base/own.h"
 #include "machine/jail/jail.h"
 
-/* Never returns but with the process's exit status. `socket` is the supervisor's end's other one;
- * jail->keep is set here. */
-int worker_serve(int socket, struct jail_options *jail);
+/* A nursery_job. Never returns but with the process's exit status. `socket` is the supervisor's end's
+ * other one; jail->keep is set here. */
+struct image;
+int worker_serve(int socket, const struct image *layout, struct jail_options *jail);

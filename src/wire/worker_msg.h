@@ -14,9 +14,9 @@ enum { WORKER_MSG_MAX = 8192, WORKER_INPUT_MAX = 4096, WORKER_TEXT_MAX = 512 };
 
 /* X(name, number): what is asked for. Descriptors in their order. */
 #define WORKER_ASKS(X) \
-	/* build a shell: blank front, /dev/kvm, board, its event, a file for the private layer of each \
-	 * disk, and /dev/userfaultfd if it is to be had -> DONE */ \
-	X(LAYOUT, 1) \
+	/* build a shell: /dev/kvm, board, its event, a file for the private layer of each disk, and \
+	 * /dev/userfaultfd if it is to be had -> DONE */ \
+	X(SHELL,  1) \
 	X(PRIME,  2) /* the zygote to come: its files -> DONE */                             \
 	X(SPAWN,  3) /* load it -> DONE */                                                   \
 	X(RESUME, 4) /* paused -> running -> DONE */                                         \

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "life/worker_link.h"
@@ -97,23 +96,22 @@ static struct bare *bare_new(struct home *h)
 	return b;
 }
 
-enum { LAYOUT = 5 };
+enum { FILES = 4 };
 
-static void layout_fds(const struct bare *b, int ret[LAYOUT])
+static void shell_files(const struct bare *b, int ret[FILES])
 {
-	ret[0] = worker_kit_layout(b->kit);
-	ret[1] = worker_kit_kvm(b->kit);
-	ret[2] = b->board.memfd.raw;
-	ret[3] = b->board.event.raw;
-	ret[4] = b->layers.raw[0];
+	ret[0] = worker_kit_kvm(b->kit);
+	ret[1] = b->board.memfd.raw;
+	ret[2] = b->board.event.raw;
+	ret[3] = b->layers.raw[0];
 }
 
-static void lay_out(struct bare *b)
+static void build_shell(struct bare *b)
 {
-	int fds[LAYOUT];
+	int fds[FILES];
 
-	layout_fds(b, fds);
-	ask(b, WORKER_LAYOUT, fds, LAYOUT);
+	shell_files(b, fds);
+	ask(b, WORKER_SHELL, fds, FILES);
 	answers(b, ERR_NONE, "");
 }
 
@@ -152,7 +150,7 @@ static void out_of_order(void **state)
 	struct zygote *z = zygote_here();
 	struct home *h = home_new(zygote_image(z));
 	struct bare *b = bare_new(h);
-	int fds[LAYOUT];
+	int fds[FILES];
 
 	(void)state;
 	for (size_t i = 0; i < countof(early); i++) {
@@ -161,9 +159,9 @@ static void out_of_order(void **state)
 	}
 	ask(b, WORKER_INPUT, NULL, 0);
 	answers(b, ERR_NONE, "");
-	lay_out(b);
-	layout_fds(b, fds);
-	ask(b, WORKER_LAYOUT, fds, LAYOUT);
+	build_shell(b);
+	shell_files(b, fds);
+	ask(b, WORKER_SHELL, fds, FILES);
 	answers(b, ERR_STATE, "asked to build a shell at the wrong moment");
 	for (size_t i = 1; i < countof(early); i++) {
 		ask(b, early[i].kind, fds, (uint32_t)i);
@@ -186,7 +184,7 @@ static void mutilated(void **state)
 	size_t n = encoded(&a, bytes);
 
 	(void)state;
-	lay_out(b);
+	build_shell(b);
 	for (size_t cut = 1; cut < n; cut++) {
 		asked(b, bytes, cut, NULL, 0);
 		assert_int_equal(heard(b).kind, WORKER_FAILED);
@@ -225,84 +223,38 @@ static void too_long(void **state)
 	asked(b, bytes, sizeof bytes, NULL, 0);
 	goes_by_itself(b);
 	b = bare_new(h);
-	lay_out(b);
+	build_shell(b);
 	asked(b, bytes, 0, NULL, 0);
 	goes_by_itself(b);
 	home_free(h);
 	zygote_free(z);
 }
 
-/* ---- layouts ---- */
-
-static fd_t file_of(const void *bytes, size_t n)
-{
-	fd_t f = { memfd_create("layout", MFD_CLOEXEC) };
-
-	assert_int_equal(write(f.raw, bytes, n), n);
-	return f;
-}
+/* ---- files ---- */
 
 /* It says what was wrong, and goes: it may be confined no more than half. */
-static void layout_refused(struct home *h, int layout, int kvm, const char *words)
-{
-	struct bare *b = bare_new(h);
-	struct worker_say s;
-	int fds[LAYOUT];
-
-	layout_fds(b, fds);
-	fds[0] = layout < 0 ? fds[0] : layout;
-	fds[1] = kvm < 0 ? fds[1] : kvm;
-	ask(b, WORKER_LAYOUT, fds, LAYOUT);
-	s = heard(b);
-	assert_int_equal(s.kind, WORKER_FAILED);
-	if (strstr(s.text, words) == NULL)
-		fail_msg("%s, expected \"%s\"", s.text, words);
-	goes_by_itself(b);
-}
-
-static void layouts(void **state)
+static void files_are_other(void **state)
 {
 	struct zygote *z = zygote_here();
 	struct home *h = home_new(zygote_image(z));
-	int whole = worker_kit_layout(home_kit(h));
-	off_t len = lseek(whole, 0, SEEK_END);
-	uint8_t *bytes = malloc((size_t)len);
-	uint64_t answers_len;
-	int fds[LAYOUT];
-	struct bare *b;
-	fd_t f;
+	struct bare *b = bare_new(h);
+	fd_t null = { open("/dev/null", O_RDWR | O_CLOEXEC) };
+	int fds[FILES];
 
 	(void)state;
-	assert_non_null(bytes);
-	assert_int_equal(pread(whole, bytes, (size_t)len, 0), len);
-	b = bare_new(h);
-	layout_fds(b, fds);
-	ask(b, WORKER_LAYOUT, fds, LAYOUT - 2);
+	shell_files(b, fds);
+	ask(b, WORKER_SHELL, fds, FILES - 2);
 	answers(b, ERR_STATE, "asked to build a shell at the wrong moment");
-	ask(b, WORKER_LAYOUT, fds, LAYOUT - 1);
+	ask(b, WORKER_SHELL, fds, FILES - 1);
 	answers(b, ERR_STATE, "asked to build a shell at the wrong moment");
 	goes_by_itself(b);
-	f = file_of("", 0);
-	layout_refused(h, f.raw, -1, "a layout of 0 bytes");
-	fd_drop(&f);
-	f = file_of(bytes, (size_t)len / 2);
-	layout_refused(h, f.raw, -1, "");
-	fd_drop(&f);
-	/* What KVM answered, and how long it is, come before the front and the length of its file. */
-	memcpy(&answers_len, bytes, sizeof answers_len);
-	bytes[8 + answers_len + 8] ^= 1;
-	f = file_of(bytes, (size_t)len);
-	layout_refused(h, f.raw, -1, "");
-	fd_drop(&f);
-	memset(bytes, 0xFF, 8);
-	f = file_of(bytes, (size_t)len);
-	layout_refused(h, f.raw, -1, "");
-	fd_drop(&f);
-	f = (fd_t){ open("/dev/null", O_RDWR | O_CLOEXEC) };
-	layout_refused(h, -1, f.raw, "");
-	layout_refused(h, f.raw, -1, "a layout of 0 bytes");
-	fd_drop(&f);
-	free(bytes);
+	b = bare_new(h);
+	shell_files(b, fds);
+	fds[0] = null.raw;
+	ask(b, WORKER_SHELL, fds, FILES);
+	assert_int_equal(heard(b).kind, WORKER_FAILED);
+	goes_by_itself(b);
+	fd_drop(&null);
 	home_free(h);
 	zygote_free(z);
 }
@@ -311,7 +263,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(out_of_order), cmocka_unit_test(mutilated),
-		cmocka_unit_test(too_long),     cmocka_unit_test(layouts),
+		cmocka_unit_test(too_long),     cmocka_unit_test(files_are_other),
 	};
 
 	return cmocka_run_group_tests(tests, place_setup, place_teardown);

@@ -175,10 +175,11 @@ static void lie(enum lie l)
 }
 
 /* As the worker, outside of cmocka. */
-static int be_the_worker(int socket, struct jail_options *jail)
+static int be_the_worker(int socket, const struct image *layout, struct jail_options *jail)
 {
 	uint8_t what;
 
+	(void)layout;
 	(void)jail;
 	to = socket;
 	if (pread(LIE_FD, &what, 1, 0) != 1)

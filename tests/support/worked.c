@@ -82,6 +82,11 @@ struct worker_kit *home_kit(const struct home *h)
 	return h->kit;
 }
 
+const char *home_program(const struct home *h)
+{
+	return h->program;
+}
+
 /* ---- its life ---- */
 
 struct worked *worked_start(struct home *h, struct zygote *z)

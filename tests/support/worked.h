@@ -14,6 +14,7 @@ struct home;
 struct home *home_new(const struct image *like);
 void home_free(struct home *h);
 struct worker_kit *home_kit(const struct home *h);
+const char *home_program(const struct home *h);
 /* Is this a build with sanitizers? They make calls of their own, so its workers have no filters. */
 bool sanitized(void);
 
