@@ -13,7 +13,8 @@
 
 struct arch_host {
 	struct vcpu_host vcpu;
-	struct cpuid *given; /* one per vCPU: the processor it was given; owned */
+	uint32_t n_given;
+	struct cpuid_kept *given; /* one per vCPU: the processor it was given; owned */
 	struct vcpu_fresh *fresh; /* of a shell, one per vCPU; owned; NULL: not known */
 	uint32_t tsc_khz;    /* that the image had which the processors are like */
 };
@@ -37,33 +38,35 @@ err_t arch_host_new(int kvm, struct diag *d, struct arch_host **ret_host)
 
 void arch_host_free(struct arch_host *h)
 {
-	if (h != NULL) {
-		free(h->given);
-		free(h->fresh);
-	}
+	if (h == NULL)
+		return;
+	for (uint32_t i = 0; i < h->n_given; i++)
+		free(h->given[i].entries);
+	free(h->given);
+	free(h->fresh);
 	free(h);
 }
 
 size_t arch_answers_len(void)
 {
-	return sizeof(struct vcpu_host);
+	return sizeof(struct vcpu_answers);
 }
 
 err_t arch_answers_get(int kvm, struct diag *d, void *ret_bytes)
 {
-	return vcpu_host_ask(kvm, d, ret_bytes);
+	return vcpu_answers_get(kvm, d, ret_bytes);
 }
 
 err_t arch_answers_know(struct cur in, struct diag *d)
 {
-	owned_heap struct vcpu_host *h = malloc(sizeof *h);
+	owned_heap struct vcpu_answers *a = malloc(sizeof *a);
 	err_t e;
 
-	if (h == NULL)
+	if (a == NULL)
 		return FAIL(ERR_NOMEM);
-	e = cur_left(&in) == sizeof *h ? cur_bytes(&in, h, sizeof *h) : FAIL(ERR_SIZE);
+	e = cur_left(&in) == sizeof *a ? cur_bytes(&in, a, sizeof *a) : FAIL(ERR_SIZE);
 	if (!failed(e))
-		e = vcpu_host_know(h);
+		e = vcpu_answers_know(a);
 	return failed(e) ? diag_fail(d, e, "what KVM offers comes from another build") : OK;
 }
 
@@ -71,6 +74,20 @@ static err_t given_alloc(struct vm *vm)
 {
 	vm->host->given = calloc(vcpus_count(vm->vcpus), sizeof vm->host->given[0]);
 	return vm->host->given == NULL ? FAIL(ERR_NOMEM) : OK;
+}
+
+/* To the next vCPU. */
+static err_t give(struct arch_host *h, const struct x86_cpuid_entry *entries, uint32_t n)
+{
+	struct cpuid_kept *k = &h->given[h->n_given];
+
+	k->entries = calloc(n + 1, sizeof entries[0]);
+	if (k->entries == NULL)
+		return FAIL(ERR_NOMEM);
+	memcpy(k->entries, entries, n * sizeof entries[0]);
+	k->n = n;
+	h->n_given++;
+	return OK;
 }
 
 err_t arch_create_chips(int vm, struct diag *d)
@@ -81,11 +98,14 @@ err_t arch_create_chips(int vm, struct diag *d)
 err_t arch_init_vcpus(struct vm *vm, struct diag *d)
 {
 	uint32_t n = vcpus_count(vm->vcpus);
+	struct cpuid c;
 
 	TRY(given_alloc(vm));
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++) {
 		TRY(vcpu_init(vcpus_at(vm->vcpus, (vcpu_id){ i }), &vm->host->vcpu, (vcpu_id){ i },
-			      n, d, &vm->host->given[i]));
+			      n, d, &c));
+		TRY(give(vm->host, c.entries, c.n));
+	}
 	return OK;
 }
 
@@ -103,10 +123,8 @@ err_t arch_shape(struct vm *vm, const struct image *i, struct diag *d)
 	TRY(given_alloc(vm));
 	for (uint32_t n = 0; n < vcpus_count(vm->vcpus); n++) {
 		const struct vcpu_x86_64 *s = image_vcpu(i, (vcpu_id){ n });
-		struct cpuid *given = &vm->host->given[n];
 
-		given->n = s->n_cpuid;
-		memcpy(given->entries, s->cpuid, s->n_cpuid * sizeof s->cpuid[0]);
+		TRY(give(vm->host, s->cpuid, s->n_cpuid));
 		TRY(vcpu_shape(vcpus_at(vm->vcpus, (vcpu_id){ n }), s, &vm->host->vcpu, d));
 	}
 	vm->host->tsc_khz = image_vcpu(i, (vcpu_id){ 0 })->tsc_khz;
@@ -144,7 +162,7 @@ err_t arch_fits(const struct vm *vm, const struct image *i, struct diag *d)
 {
 	TRY(tsc_fits(vm->host->tsc_khz, i, d));
 	for (uint32_t n = 0; n < vcpus_count(vm->vcpus); n++) {
-		const struct cpuid *given = &vm->host->given[n];
+		const struct cpuid_kept *given = &vm->host->given[n];
 
 		TRY(cpuid_fits(given->entries, given->n, image_vcpu(i, (vcpu_id){ n }), d));
 	}
@@ -221,6 +239,8 @@ err_t arch_load_time(struct vm *vm, const struct image *i, struct diag *d)
 		TRY(vcpu_load_time(vcpus_at(vm->vcpus, (vcpu_id){ n }), s,
 				   tsc_now - tsc_cycles(step, s->tsc_khz), fresh_of(vm, n), d));
 	}
+	free(vm->host->fresh);
+	vm->host->fresh = NULL;
 	/* The chips last: setting the IOAPIC delivers what is pending in it to the local APICs. */
 	TRY(clock_load(vm->fd.raw, image_clock(i), step, d));
 	return irqchip_load(vm->fd.raw, image_irqchip(i), d);
@@ -258,8 +278,8 @@ static void host_processor(const struct vcpu_host *h, struct inventory *v)
 {
 	uint32_t text[12];
 
-	for (uint32_t i = 0; i < h->cpuid.n; i++) {
-		const struct x86_cpuid_entry *e = &h->cpuid.entries[i];
+	for (uint32_t i = 0; i < h->offer->cpuid.n; i++) {
+		const struct x86_cpuid_entry *e = &h->offer->cpuid.entries[i];
 		uint32_t part = e->function - 0x80000002;
 
 		if (e->function == 0) {
@@ -291,7 +311,7 @@ static void tidy(char *text)
 
 static void encode_inventory(const struct vm *vm, struct out *o)
 {
-	struct inventory v = { .xsave_size = vm->host->vcpu.xsave_size,
+	struct inventory v = { .xsave_size = vm->host->vcpu.offer->xsave_size,
 			       .tsc_khz = vcpu_tsc_khz(vcpus_at(vm->vcpus, (vcpu_id){ 0 })) };
 	size_t n;
 	const struct kvm_cap_name *caps = kvm_needed_caps(&n);

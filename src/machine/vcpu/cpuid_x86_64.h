@@ -10,6 +10,11 @@ struct cpuid {
 	uint32_t n;
 	struct x86_cpuid_entry entries[X86_CPUID_MAX];
 };
+/* The same, kept for long: no longer than it is. */
+struct cpuid_kept {
+	uint32_t n;
+	struct x86_cpuid_entry *entries; /* owned */
+};
 
 /* What this KVM supports, without what a machine never gets: nested virtualisation, performance
  * counters and tracing (their state is not saved), SGX. */

@@ -16,7 +16,7 @@
 #include "base/heap.h"
 #include "wire/msr_x86_64.h"
 
-static err_t ask(int kvm, struct diag *d, struct vcpu_host *ret)
+static err_t ask(int kvm, struct diag *d, struct vcpu_offer *ret)
 {
 	int xsave2 = kvm_cap(kvm, KVM_CAP_XSAVE2);
 
@@ -28,7 +28,6 @@ static err_t ask(int kvm, struct diag *d, struct vcpu_host *ret)
 				 "this host's XSAVE area is %" PRIu32 " bytes, expected at most %d",
 				 ret->xsave_size, X86_XSAVE_MAX);
 	ret->tsc_scaling = kvm_cap(kvm, KVM_CAP_TSC_CONTROL) > 0;
-	ret->tsc_khz = 0;
 	return OK;
 }
 
@@ -36,8 +35,9 @@ static err_t ask(int kvm, struct diag *d, struct vcpu_host *ret)
  * times: where this host is itself a guest, each is an exit, a third of a millisecond together. */
 static struct {
 	pthread_mutex_t lock;
-	bool known;
-	struct vcpu_host answer;
+	uint32_t tsc_khz;
+	bool known; /* the offer, which never changes from then on */
+	struct vcpu_offer offer;
 } asked = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 err_t vcpu_host_ask(int kvm, struct diag *d, struct vcpu_host *ret)
@@ -46,21 +46,34 @@ err_t vcpu_host_ask(int kvm, struct diag *d, struct vcpu_host *ret)
 
 	pthread_mutex_lock(&asked.lock);
 	if (!asked.known)
-		e = ask(kvm, d, &asked.answer);
+		e = ask(kvm, d, &asked.offer);
 	asked.known = asked.known || !failed(e);
 	if (asked.known)
-		*ret = asked.answer;
+		*ret = (struct vcpu_host){ &asked.offer, asked.tsc_khz };
 	pthread_mutex_unlock(&asked.lock);
 	return e;
 }
 
-err_t vcpu_host_know(const struct vcpu_host *h)
+err_t vcpu_answers_get(int kvm, struct diag *d, struct vcpu_answers *ret)
 {
-	if (h->cpuid.n > X86_CPUID_MAX || h->msrs.n > X86_MSRS_MAX ||
-	    h->xsave_size < LEGACY_XSAVE || h->xsave_size > X86_XSAVE_MAX)
+	struct vcpu_host h;
+
+	TRY(vcpu_host_ask(kvm, d, &h));
+	ret->offer = *h.offer;
+	ret->tsc_khz = h.tsc_khz;
+	return OK;
+}
+
+err_t vcpu_answers_know(const struct vcpu_answers *a)
+{
+	const struct vcpu_offer *o = &a->offer;
+
+	if (o->cpuid.n > X86_CPUID_MAX || o->msrs.n > X86_MSRS_MAX ||
+	    o->xsave_size < LEGACY_XSAVE || o->xsave_size > X86_XSAVE_MAX)
 		return FAIL(ERR_RANGE);
 	pthread_mutex_lock(&asked.lock);
-	asked.answer = *h;
+	asked.offer = *o;
+	asked.tsc_khz = a->tsc_khz;
 	asked.known = true;
 	pthread_mutex_unlock(&asked.lock);
 	return OK;
@@ -72,7 +85,7 @@ void vcpu_host_ask_tsc(const struct kvm_vcpu *fresh, struct vcpu_host *h)
 		return;
 	h->tsc_khz = vcpu_tsc_khz(fresh);
 	pthread_mutex_lock(&asked.lock);
-	asked.answer.tsc_khz = h->tsc_khz;
+	asked.tsc_khz = h->tsc_khz;
 	pthread_mutex_unlock(&asked.lock);
 }
 
@@ -123,7 +136,7 @@ static err_t enable_xsave(const struct kvm_vcpu *v, const struct cpuid *c, struc
 err_t vcpu_init(const struct kvm_vcpu *v, const struct vcpu_host *h, vcpu_id id, uint32_t vcpus,
 		struct diag *d, struct cpuid *ret_given)
 {
-	*ret_given = h->cpuid;
+	*ret_given = h->offer->cpuid;
 	cpuid_for_vcpu(ret_given, id, vcpus);
 	TRY(set_cpuid(v, ret_given->entries, ret_given->n, d));
 	return enable_xsave(v, ret_given, d);
@@ -171,7 +184,7 @@ static err_t save_tsc(const struct kvm_vcpu *v, uint64_t tsc_now, struct vcpu_x8
 /* syscalls(control): ioctl=KVM_GET_XSAVE? ioctl=KVM_GET_XSAVE2? (one of them: how large this host's
  * state is decides) */
 err_t vcpu_save(const struct kvm_vcpu *v, struct quiesced q, const struct vcpu_host *h,
-		const struct cpuid *given, vcpu_id id, uint64_t tsc_now, struct diag *d,
+		const struct cpuid_kept *given, vcpu_id id, uint64_t tsc_now, struct diag *d,
 		struct vcpu_x86_64 *ret)
 {
 	struct kvm_mp_state mp;
@@ -184,24 +197,24 @@ err_t vcpu_save(const struct kvm_vcpu *v, struct quiesced q, const struct vcpu_h
 	ret->mp_state = mp.mp_state;
 	TRY(regs_get(v, &ret->regs, d));
 	TRY(sregs_get(v, &ret->sregs, d));
-	TRY(xsave_get(v, h->xsave_size, ret, d));
+	TRY(xsave_get(v, h->offer->xsave_size, ret, d));
 	TRY(xcrs_get(v, ret, d));
 	TRY(debugregs_get(v, &ret->debugregs, d));
 	TRY(kvm_call(v->fd.raw, KVM_GET_LAPIC, ret->lapic, "KVM_GET_LAPIC", d, NULL));
 	TRY(save_tsc(v, tsc_now, ret, d));
-	TRY(msrs_get(v, &h->msrs, ret, d));
+	TRY(msrs_get(v, &h->offer->msrs, ret, d));
 	keep_deadline(ret);
 	return events_get(v, &ret->events, d);
 }
 
 err_t vcpu_judge(const struct vcpu_x86_64 *s, const struct vcpu_host *h, struct diag *d)
 {
-	TRY(cpuid_compatible(&h->cpuid, s->cpuid, s->n_cpuid, d));
-	if (s->xsave_len != h->xsave_size)
+	TRY(cpuid_compatible(&h->offer->cpuid, s->cpuid, s->n_cpuid, d));
+	if (s->xsave_len != h->offer->xsave_size)
 		return diag_field(d, FAIL(ERR_CPU_FEATURE), "vcpu", "xsave_len",
 				  "the machine's XSAVE area is %" PRIu32 " bytes, this host's %" PRIu32,
-				  s->xsave_len, h->xsave_size);
-	if (vcpu_tsc_is_scaled(h, s->tsc_khz) && !h->tsc_scaling)
+				  s->xsave_len, h->offer->xsave_size);
+	if (vcpu_tsc_is_scaled(h, s->tsc_khz) && !h->offer->tsc_scaling)
 		return diag_field(d, FAIL(ERR_CPU_FEATURE), "vcpu", "tsc_khz",
 				  "the machine's TSC runs at %" PRIu32 " kHz, this host's at %" PRIu32
 				  " kHz, and this KVM cannot scale it", s->tsc_khz, h->tsc_khz);
@@ -229,7 +242,7 @@ err_t vcpu_fresh_read(const struct kvm_vcpu *v, const struct vcpu_host *h, struc
 	TRY(kvm_call(v->fd.raw, KVM_GET_MP_STATE, &mp, "KVM_GET_MP_STATE", d, NULL));
 	TRY(xcrs_get(v, s, d));
 	TRY(debugregs_get(v, &s->debugregs, d));
-	TRY(msrs_get(v, &h->msrs, s, d));
+	TRY(msrs_get(v, &h->offer->msrs, s, d));
 	TRY(events_get(v, &ret->events, d));
 	ret->mp_state = mp.mp_state;
 	ret->n_xcrs = s->n_xcrs;

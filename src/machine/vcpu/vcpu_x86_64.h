@@ -7,17 +7,28 @@
 #include "machine/vcpu/msr_x86_64.h"
 #include "machine/vcpu/quiesced.h"
 
-/* What all vCPUs of a machine share: asked of KVM once. */
-struct vcpu_host {
+/* What KVM offers: asked once in a process, and the same for all of its machines. */
+struct vcpu_offer {
 	struct cpuid cpuid;   /* what this KVM supports */
 	struct msr_list msrs; /* which registers are saved */
 	uint32_t xsave_size;  /* KVM_CAP_XSAVE2, at least 4096 */
-	uint32_t tsc_khz;
 	bool tsc_scaling;
 };
+/* What all vCPUs of a machine share. */
+struct vcpu_host {
+	const struct vcpu_offer *offer; /* lives as long as the process */
+	uint32_t tsc_khz;               /* 0: not known yet */
+};
 must_check err_t vcpu_host_ask(int kvm, struct diag *d, struct vcpu_host *ret);
-/* This process need not ask: it was answered to another one of this build, on this host. */
-must_check err_t vcpu_host_know(const struct vcpu_host *h);
+
+/* This process need not ask: it was answered to another one of this build, on this host. Before any
+ * machine. */
+struct vcpu_answers {
+	struct vcpu_offer offer;
+	uint32_t tsc_khz;
+};
+must_check err_t vcpu_answers_get(int kvm, struct diag *d, struct vcpu_answers *ret);
+must_check err_t vcpu_answers_know(const struct vcpu_answers *a);
 
 /* A fresh vCPU gets a processor, kept in *ret_given: the machine's own record of it. What KVM
  * answers to KVM_GET_CPUID2 is not that: it mixes in bits of the moment (OSXSAVE, sizes by XCR0). */
@@ -43,7 +54,7 @@ uint64_t tsc_cycles(uint64_t ns, uint32_t khz);
 
 /* Save: MP_STATE first (reading it settles pending INIT and SIPI), VCPU_EVENTS last. */
 must_check err_t vcpu_save(const struct kvm_vcpu *v, struct quiesced q, const struct vcpu_host *h,
-			   const struct cpuid *given, vcpu_id id, uint64_t tsc_now,
+			   const struct cpuid_kept *given, vcpu_id id, uint64_t tsc_now,
 			   struct diag *d, struct vcpu_x86_64 *ret);
 
 /* Can this host run it at all: features, XSAVE size, TSC frequency.
