@@ -21,6 +21,10 @@ struct nursery {
 
 /* ---- its start ---- */
 
+/* Nothing is loaded later on that would need what the C library sets aside in every thread's stack for
+ * it (glibc's manual, Dynamic Linking Tunables): with that, a page of each has room for no more. */
+#define NO_SPARE_TLS "GLIBC_TUNABLES=glibc.rtld.optional_static_tls=0:glibc.rtld.nns=1"
+
 /* Out of the way of the numbers that it finds its own at. */
 static int lift(int fd)
 {
@@ -32,7 +36,7 @@ static _Noreturn void become_nursery(int program, int layout, const struct jail_
 				     int socket, char **argv)
 {
 	const int from[] = { lift(socket), lift(layout), lift(o->netns), lift(o->cgroup) };
-	char *envp[] = { NULL };
+	char *envp[] = { (char *)(uintptr_t)NO_SPARE_TLS, NULL };
 
 	program = lift(program);
 	for (int i = 0; i < NURSERY_FDS_END - NURSERY_SOCKET; i++) {

@@ -12,7 +12,8 @@
 err_t jail_filter_take(enum jail_thread kind, struct diag *d)
 {
 	const struct filter_code *f = &filter_codes[kind];
-	struct sock_filter code[FILTER_MAX];
+	/* As many as there are: this may be as deep as the thread's stack ever gets. */
+	struct sock_filter *code = __builtin_alloca(f->n * sizeof f->code[0]);
 	struct sock_fprog program = { .len = f->n, .filter = code };
 
 	memcpy(code, f->code, f->n * sizeof code[0]);

@@ -17,6 +17,7 @@ struct vcpu {
 	vcpu_id id;
 	struct kvm_vcpu kvm;
 	pthread_t thread;
+	char name[16]; /* the thread's */
 	bool has_thread;
 	pid_t tid;   /* set by the thread before it is not parked for the first time */
 	bool parked; /* guarded by vcpus.lock */
@@ -181,10 +182,8 @@ static void run_until_wanted_out(struct vcpu *me)
 static void *thread_main(void *arg)
 {
 	struct vcpu *me = arg;
-	char name[16];
 
-	(void)snprintf(name, sizeof name, "vcpu%u", (unsigned)(me->id.v & 0xFF));
-	(void)pthread_setname_np(pthread_self(), name);
+	(void)pthread_setname_np(pthread_self(), me->name);
 	me->tid = gettid();
 	while (wait_parked(me))
 		run_until_wanted_out(me);
@@ -197,6 +196,8 @@ static int start_thread(struct vcpu *c)
 	sigset_t all, old;
 	int r;
 
+	/* Not by the thread: that would be the deepest that its stack ever gets. */
+	(void)snprintf(c->name, sizeof c->name, "vcpu%u", (unsigned)(c->id.v & 0xFF));
 	sigfillset(&all);
 	sigdelset(&all, kick_signal());
 	sigdelset(&all, SIGBUS); /* synchronous faults must reach their handler */

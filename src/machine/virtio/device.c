@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/eventfd.h>
 
 #include "base/heap.h"
@@ -28,6 +29,8 @@ static struct virtio_dev *device_alloc(const struct topo_slot *slot, const struc
 	v->slot = *slot;
 	v->wires = *w;
 	v->control = FD_NONE;
+	/* Not by the thread: that would be the deepest that its stack ever gets. */
+	(void)snprintf(v->name, sizeof v->name, "%s-%u", dev_kind_word(slot->kind), slot->slot.v);
 	(void)pthread_mutex_init(&v->lock, NULL);
 	(void)pthread_cond_init(&v->turn, NULL);
 	virtio_registers_clear(v);

@@ -57,6 +57,7 @@ struct virtio_dev {
 	atomic_uint in_flight;
 
 	pthread_t thread; /* the worker */
+	char name[16];    /* the thread's */
 	bool has_worker;
 	fd_t control; /* ends the worker's wait for doorbells */
 };

@@ -5,7 +5,6 @@
  * A request is finished before the next is taken, so at most one is ever in flight. */
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include "machine/jail/filter.h"
@@ -175,21 +174,13 @@ static bool turn_take(struct virtio_dev *v)
 	return true;
 }
 
-/* By the thread itself: naming another goes through a file in /proc. */
-static void name_itself(const struct virtio_dev *v)
-{
-	char name[16];
-
-	(void)snprintf(name, sizeof name, "%s-%u", dev_kind_word(v->slot.kind), v->slot.slot.v);
-	(void)pthread_setname_np(pthread_self(), name);
-}
-
 void *virtio_worker(void *dev)
 {
 	struct virtio_dev *v = dev;
 	bool on = true;
 
-	name_itself(v);
+	/* Here: naming another thread goes through a file in /proc. */
+	(void)pthread_setname_np(pthread_self(), v->name);
 	while (on) {
 		doorbells_wait(v);
 		pthread_mutex_lock(&v->lock);
