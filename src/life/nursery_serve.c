@@ -98,7 +98,7 @@ static void ignore_signals(void)
 
 int nursery_serve(int argc, char **argv, nursery_job *job)
 {
-	static struct link_in in;
+	struct link_in in;
 	struct jail_options o;
 	struct jail_nursery n;
 	struct diag d = DIAG_INIT;

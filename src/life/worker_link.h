@@ -8,10 +8,10 @@
 enum { LINK_FDS_MAX = 248 }; /* SCM_MAX_FD is 253 */
 
 struct link_in {
-	uint8_t bytes[WORKER_MSG_MAX];
 	size_t len;   /* 0: the other end is gone */
 	fd_t fd[LINK_FDS_MAX];
 	uint32_t n;
+	uint8_t bytes[WORKER_MSG_MAX]; /* last: few messages are long */
 };
 
 /* `fds` are borrowed. ERR_REMOTE when the other end is gone. */

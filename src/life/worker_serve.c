@@ -14,11 +14,13 @@
 #include "life/spawn.h"
 #include "life/worker_board.h"
 #include "life/worker_link.h"
+#include "life/worker_rest.h"
 #include "machine/jail/filter.h"
 #include "machine/ram/uffd.h"
 #include "plan/image.h"
 
 enum { SHELL_FILES = 3 }; /* that come with SHELL, before the disks' */
+enum { REST_MS = 20 };    /* longer than whoever spawns takes to ask for the next thing */
 
 /* In this order; each is there from its stage on. */
 struct worker {
@@ -30,14 +32,14 @@ struct worker {
 	fd_t uffd;                /* SHELL; FD_NONE: what was written is copied standing still */
 	bool built;
 	vm_shell *shell;          /* SHELL, until SPAWN */
-	struct zygote *zygote;    /* PRIME */
+	struct zygote *zygote;    /* PRIME; of no use after SPAWN */
 	vm_paused *paused;        /* SPAWN, PAUSE */
 	bool is_new;              /* it has never run */
 	vm_running *running;      /* RESUME */
-	struct zygote *branched;  /* the last one, until its files have been sent */
+	struct zygote *branched;  /* of no use once its files have been sent */
 	struct zygote *frozen;    /* FREEZE: all that is left, until somebody says that he has it */
+	bool litter;              /* there is memory to give back */
 	bool over;                /* nothing more is expected of this process */
-	struct link_in in;
 };
 
 /* What an ask was answered with. */
@@ -249,7 +251,7 @@ static err_t act(struct worker *w, const struct worker_ask *a, struct link_in *i
 
 static err_t say(const struct worker *w, const struct worker_say *s, const int *fds, uint32_t n)
 {
-	uint8_t bytes[WORKER_MSG_MAX];
+	uint8_t bytes[WORKER_SAY_MAX];
 	struct out o = out_of(bytes, sizeof bytes);
 
 	worker_say_encode(&o, s);
@@ -262,7 +264,8 @@ static void set_text(struct worker_say *s, const struct diag *d, const char *ins
 	(void)snprintf(s->text, sizeof s->text, "%s", d->text[0] != '\0' ? d->text : instead);
 }
 
-static err_t answer_one(struct worker *w, struct link_in *in)
+/* Its frame, a large one, is not to be that of who waits for the next (worker_rest). */
+static __attribute__((noinline)) err_t answer_one(struct worker *w, struct link_in *in)
 {
 	struct diag d = DIAG_INIT;
 	struct worker_say s = { .kind = WORKER_DONE };
@@ -300,17 +303,29 @@ static void tell_end(struct worker *w)
 	w->over = true;
 }
 
+/* Nothing is being asked of a machine: nobody waits for this. */
+static void rest(struct worker *w)
+{
+	zygote_free(w->zygote);
+	zygote_free(w->branched);
+	w->zygote = w->branched = NULL;
+	worker_rest();
+	w->litter = false;
+}
+
 /* syscalls(control): poll restart_syscall */
-static bool wait_for(const struct worker *w, bool *ret_ask, bool *ret_end)
+static bool wait_for(struct worker *w, bool *ret_ask, bool *ret_end)
 {
 	struct pollfd p[2] = { { .fd = w->socket, .events = POLLIN },
 			       { .fd = w->running != NULL ? vm_event_fd(w->running) : -1,
 				 .events = POLLIN } };
 	int n;
 
-	do
-		n = poll(p, 2, -1);
-	while (n < 0 && errno == EINTR);
+	do {
+		n = poll(p, 2, w->litter ? REST_MS : -1);
+		if (n == 0)
+			rest(w);
+	} while (n == 0 || (n < 0 && errno == EINTR));
 	*ret_ask = p[0].revents != 0;
 	*ret_end = p[1].revents != 0;
 	return n > 0;
@@ -318,7 +333,7 @@ static bool wait_for(const struct worker *w, bool *ret_ask, bool *ret_end)
 
 static int serve(struct worker *w)
 {
-	struct link_in *in = &w->in;
+	struct link_in in;
 
 	while (!w->over) {
 		bool ask, end;
@@ -329,11 +344,12 @@ static int serve(struct worker *w)
 			tell_end(w);
 		if (w->over || !ask)
 			continue;
-		if (failed(link_receive(w->socket, NULL, in)) || in->len == 0)
+		if (failed(link_receive(w->socket, NULL, &in)) || in.len == 0)
 			return 0; /* the supervisor is gone */
-		if (failed(answer_one(w, in)))
+		if (failed(answer_one(w, &in)))
 			return 1;
-		link_drop(in);
+		w->litter = w->running != NULL || w->paused != NULL;
+		link_drop(&in);
 	}
 	return 0;
 }

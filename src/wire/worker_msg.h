@@ -10,7 +10,8 @@
 #include "base/bytes.h"
 
 #define WORKER_VERSION 2
-enum { WORKER_MSG_MAX = 8192, WORKER_INPUT_MAX = 4096, WORKER_TEXT_MAX = 512 };
+enum { WORKER_MSG_MAX = 8192, WORKER_INPUT_MAX = 4096, WORKER_TEXT_MAX = 512,
+       WORKER_SAY_MAX = WORKER_TEXT_MAX + 64 };
 
 /* X(name, number): what is asked for. Descriptors in their order. */
 #define WORKER_ASKS(X) \
