@@ -77,7 +77,7 @@ static err_t slots_make(struct devices *v)
 		const struct topo_slot *slot = topology_slot(v->wires.topology, i);
 		struct virtio_wires w = wires_of(v, slot);
 
-		TRY(virtio_new(slot, &w, &v->dev[i]));
+		TRY(virtio_new(slot, &w, i > 0 ? v->dev[i - 1] : NULL, &v->dev[i]));
 		v->parked[i] = virtio_quiesce(v->dev[i], NULL);
 		v->n = i + 1;
 	}

@@ -84,7 +84,7 @@ static void stop_and_continue(struct worked *w)
 	pid_t pid = worker_pid(worked_worker(w));
 	siginfo_t info;
 
-	thread_sleeps(pid, "rng-3");
+	thread_sleeps(pid, "blk-2");
 	thread_sleeps(pid, "blk-0");
 	thread_sleeps(pid, "spore-worker");
 	assert_int_equal(kill(pid, SIGSTOP), 0);

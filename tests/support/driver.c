@@ -54,7 +54,7 @@ void rig_empty(struct rig *r)
 {
 	struct virtio_wires w = rig_wires(r);
 
-	assert_int_equal(virtio_new(&r->slot, &w, &r->dev).code, ERR_NONE);
+	assert_int_equal(virtio_new(&r->slot, &w, NULL, &r->dev).code, ERR_NONE);
 }
 
 void rig_blk(struct rig *r, struct disk *k)

@@ -34,8 +34,10 @@ struct virtio_wires {
 };
 
 /* What the device is comes with one of the four behind, once, while it is parked. */
+/* `beside`, or NULL: a device whose worker may serve this one too, where no request of this kind waits
+ * for a file. Both are then freed together. */
 must_check err_t virtio_new(const struct topo_slot *slot, const struct virtio_wires *w,
-			    struct virtio_dev **ret_dev);
+			    const struct virtio_dev *beside, struct virtio_dev **ret_dev);
 /* Its worker, now: for a process that can start no thread later, or has the time. It is started
  * anyway once there is a driver: with the state that was saved, or when the guest says so; in the
  * latter case a failure is the guest's to see, as DEVICE_NEEDS_RESET. */

@@ -2,13 +2,15 @@
 /* What a virtio device is made of: shared by the files of this folder and by nobody else.
  *
  * Who may touch what:
- *   - under `lock`: registers, the queues as the driver programs them, holds, parked, stop, busy,
- *     confine, confined, refused
- *   - `live` and what the kind keeps for itself: the worker's while `busy`, else the lock holder's
+ *   - under the worker's `lock`: registers, the queues as the driver programs them, parked, and of the
+ *     worker holds, stop, busy, confine, confined, refused
+ *   - `live` and what the kind keeps for itself: the worker's while `busy`, if the device worked when
+ *     that began, else the lock holder's
  *   - written before the device is first let go and never again: the rest
  *
- * A hold keeps the worker out of the queues: parking is one, and a reset takes one while it waits
- * for the request in hand. The worker looks at `holds` between two requests. */
+ * A hold keeps the worker out of the queues of all its devices: each that is parked is one, and a
+ * reset takes one while it waits for the request in hand. The worker looks at `holds` between two
+ * requests, and at all queues again when there are none any more. */
 #pragma once
 
 #include <pthread.h>
@@ -28,6 +30,7 @@ struct virtio_face {
 /* One row per kind of device, in kinds.c. */
 struct virtio_kind {
 	enum dev_kind kind;
+	bool brisk; /* no request waits for a file: it may share another's worker */
 	/* Answers one request: false when it leaves no room for an answer, and the queue is broken.
 	 * *ret_written: bytes filled, counted from the first buffer to write. */
 	bool (*serve)(void *own, const struct gmem *m, const struct chain *c,
@@ -36,6 +39,24 @@ struct virtio_kind {
 };
 const struct virtio_kind *virtio_kind_of(enum dev_kind kind);
 
+enum { WORKER_DEVICES = 2 };
+
+/* The thread that does devices' I/O. It goes with the first of them, this with the last. */
+struct virtio_worker {
+	pthread_mutex_t lock;
+	pthread_cond_t turn; /* busy, holds, stop, confine or confined changed */
+	bool busy, stop;
+	bool confine, confined; /* it is to take its filter; has tried to, with this result: */
+	err_t refused;
+	atomic_uint holds;
+	uint32_t n, left; /* devices, those that were not freed */
+	struct virtio_dev *dev[WORKER_DEVICES];
+	pthread_t thread;
+	char name[16];   /* the thread's */
+	bool has_thread;
+	fd_t control;    /* ends its wait for doorbells */
+};
+
 struct virtio_dev {
 	const struct virtio_kind *kind;
 	void *own; /* the kind's; NULL: empty, or it keeps nothing */
@@ -43,23 +64,14 @@ struct virtio_dev {
 	struct virtio_wires wires;
 	struct virtio_face face;
 
-	pthread_mutex_t lock;
-	pthread_cond_t turn; /* busy, holds, stop, confine or confined changed */
+	struct virtio_worker *worker; /* shared with its other devices */
 	struct transport_state regs;
 	struct queue_state queues[SHAPE_QUEUES_MAX]; /* positions are those of `live` */
 	const char *fault;
-	bool parked, busy, stop;
-	bool confine, confined; /* the worker is to take its filter; has tried to, with this result: */
-	err_t refused;
-	atomic_uint holds;
+	bool parked;
 
 	struct virtq live[SHAPE_QUEUES_MAX]; /* size 0: not in use */
 	atomic_uint in_flight;
-
-	pthread_t thread; /* the worker */
-	char name[16];    /* the thread's */
-	bool has_worker;
-	fd_t control; /* ends the worker's wait for doorbells */
 };
 
 /* device.c */
@@ -99,5 +111,5 @@ void virtio_queue_open(struct virtio_dev *v, uint32_t i);
 
 /* worker.c */
 
-void *virtio_worker(void *dev);
+void *virtio_worker_main(void *worker);
 void virtio_doorbell(const struct virtio_dev *v, uint32_t queue);

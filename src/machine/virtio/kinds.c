@@ -4,8 +4,8 @@
 #include "machine/virtio/rng.h"
 
 static const struct virtio_kind kinds[] = {
-	{ DEV_BLK, blk_serve, blk_free },
-	{ DEV_RNG, rng_serve, NULL },
+	{ DEV_BLK, false, blk_serve, blk_free },
+	{ DEV_RNG, true, rng_serve, NULL },
 };
 
 const struct virtio_kind *virtio_kind_of(enum dev_kind kind)

@@ -68,9 +68,9 @@ err_t virtio_save(struct virtio_parked p, const struct disk_store *store, struct
 	struct blk_state blk = { 0 };
 
 	TRY(own_save(v, store, d, &blk));
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->worker->lock);
 	common_save(v, ret);
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->worker->lock);
 	ret->blk = blk;
 	return OK;
 }
@@ -81,12 +81,12 @@ uint32_t virtio_waiting(struct virtio_parked p)
 	uint32_t total = 0;
 	uint16_t n;
 
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->worker->lock);
 	queues_settle(v);
 	for (uint32_t i = 0; i < v->slot.queues && virtio_works(v); i++)
 		if (v->live[i].rings.size != 0 && virtq_waiting(&v->live[i], &n))
 			total += n;
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->worker->lock);
 	return total;
 }
 

@@ -70,12 +70,12 @@ void virtio_registers_clear(struct virtio_dev *v)
  * find the device as it was. */
 void virtio_reset(struct virtio_dev *v)
 {
-	atomic_fetch_add(&v->holds, 1);
-	while (v->busy)
-		pthread_cond_wait(&v->turn, &v->lock);
+	atomic_fetch_add(&v->worker->holds, 1);
+	while (v->worker->busy)
+		pthread_cond_wait(&v->worker->turn, &v->worker->lock);
 	virtio_registers_clear(v);
-	atomic_fetch_sub(&v->holds, 1);
-	pthread_cond_broadcast(&v->turn);
+	atomic_fetch_sub(&v->worker->holds, 1);
+	pthread_cond_broadcast(&v->worker->turn);
 }
 
 /* 2.2.2: a device may refuse a set of features by leaving FEATURES_OK unset. */
@@ -264,9 +264,9 @@ void virtio_mmio_read(struct virtio_dev *v, uint64_t offset, void *ret_bytes, ui
 		config_read(v, offset - REG_CONFIG, ret_bytes, len);
 	if (!register_access(offset, len))
 		return;
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->worker->lock);
 	value = htole32(register_read(v, offset));
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->worker->lock);
 	memcpy(ret_bytes, &value, sizeof value);
 }
 
@@ -277,7 +277,7 @@ void virtio_mmio_write(struct virtio_dev *v, uint64_t offset, const void *bytes,
 	if (!register_access(offset, len))
 		return;
 	memcpy(&value, bytes, sizeof value);
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->worker->lock);
 	register_write(v, offset, le32toh(value));
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->worker->lock);
 }

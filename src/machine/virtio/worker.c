@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The thread that does a device's I/O: waits for doorbells, works through the queues in turn, and
- * looks between any two requests whether somebody wants it to stay out of them.
+/* The thread that does a device's I/O, or that of two: waits for doorbells, works through the queues in
+ * turn, and looks between any two requests whether somebody wants it to stay out of them.
  *
  * A request is finished before the next is taken, so at most one is ever in flight. */
 #include <errno.h>
@@ -21,14 +21,16 @@ void virtio_doorbell(const struct virtio_dev *v, uint32_t queue)
 }
 
 /* syscalls(device): poll restart_syscall */
-static void doorbells_wait(const struct virtio_dev *v)
+static void doorbells_wait(const struct virtio_worker *w)
 {
-	struct pollfd fds[SHAPE_QUEUES_MAX + 1];
+	struct pollfd fds[WORKER_DEVICES * SHAPE_QUEUES_MAX + 1];
 	nfds_t n = 0;
 
-	for (uint32_t i = 0; i < v->slot.queues; i++)
-		fds[n++] = (struct pollfd){ .fd = v->wires.notify[i], .events = POLLIN };
-	fds[n++] = (struct pollfd){ .fd = v->control.raw, .events = POLLIN };
+	for (uint32_t k = 0; k < w->n; k++)
+		for (uint32_t i = 0; i < w->dev[k]->slot.queues; i++)
+			fds[n++] = (struct pollfd){ .fd = w->dev[k]->wires.notify[i],
+						    .events = POLLIN };
+	fds[n++] = (struct pollfd){ .fd = w->control.raw, .events = POLLIN };
 	while (poll(fds, n, -1) < 0 && errno == EINTR)
 		;
 }
@@ -46,16 +48,16 @@ static void doorbells_quiet(const struct virtio_dev *v)
 	}
 }
 
-static bool held(struct virtio_dev *v)
+static bool held(struct virtio_worker *w)
 {
-	return atomic_load_explicit(&v->holds, memory_order_relaxed) != 0;
+	return atomic_load_explicit(&w->holds, memory_order_relaxed) != 0;
 }
 
 static void queue_broke(struct virtio_dev *v, const char *why)
 {
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->worker->lock);
 	virtio_needs_reset(v, why);
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->worker->lock);
 }
 
 static bool request_answer(struct virtio_dev *v, struct virtq *q, uint16_t head, uint32_t written)
@@ -65,9 +67,9 @@ static bool request_answer(struct virtio_dev *v, struct virtq *q, uint16_t head,
 	if (!virtq_push(q, head, written) || !virtq_interrupt(q, &wanted))
 		return false;
 	if (wanted) {
-		pthread_mutex_lock(&v->lock);
+		pthread_mutex_lock(&v->worker->lock);
 		virtio_interrupt(v, INTERRUPT_USED);
-		pthread_mutex_unlock(&v->lock);
+		pthread_mutex_unlock(&v->worker->lock);
 	}
 	return true;
 }
@@ -95,7 +97,7 @@ static enum turn queue_serve(struct virtio_dev *v, struct virtq *q)
 	if (q->rings.size == 0) /* never made ready */
 		return TURN_IDLE;
 	for (uint32_t n = 0; n < q->rings.size; n++) {
-		if (held(v))
+		if (held(v->worker))
 			return TURN_IDLE;
 		switch (virtq_pop(q, &c)) {
 		case VIRTQ_BROKEN:
@@ -115,77 +117,102 @@ static enum turn queue_serve(struct virtio_dev *v, struct virtq *q)
 	return TURN_MORE;
 }
 
-static void queues_serve(struct virtio_dev *v)
+/* One turn of each queue of a device. */
+static enum turn device_serve(struct virtio_dev *v)
+{
+	enum turn all = TURN_IDLE;
+
+	for (uint32_t i = 0; i < v->slot.queues; i++) {
+		enum turn t = queue_serve(v, &v->live[i]);
+
+		if (t == TURN_BROKEN) {
+			queue_broke(v, v->live[i].fault);
+			return t;
+		}
+		if (t == TURN_MORE)
+			all = t;
+	}
+	return all;
+}
+
+/* Those that worked when this began, until there is nothing to do for any, or a hold. */
+static void devices_serve(struct virtio_worker *w, bool works[static WORKER_DEVICES])
 {
 	bool again = true;
 
-	while (again) {
+	while (again && !held(w)) {
 		again = false;
-		for (uint32_t i = 0; i < v->slot.queues; i++) {
-			struct virtq *q = &v->live[i];
+		for (uint32_t k = 0; k < w->n; k++) {
+			enum turn t = works[k] ? device_serve(w->dev[k]) : TURN_IDLE;
 
-			switch (queue_serve(v, q)) {
-			case TURN_IDLE:
-				break;
-			case TURN_MORE:
-				again = true;
-				break;
-			case TURN_BROKEN:
-				queue_broke(v, q->fault);
-				return;
-			}
+			works[k] = works[k] && t != TURN_BROKEN;
+			again = again || t == TURN_MORE;
 		}
 	}
 }
 
+/* With the lock held, which it gives up while it works. */
+static void work(struct virtio_worker *w)
+{
+	bool works[WORKER_DEVICES], any = false;
+
+	for (uint32_t k = 0; k < w->n; k++) {
+		doorbells_quiet(w->dev[k]);
+		works[k] = virtio_works(w->dev[k]);
+		any = any || works[k];
+	}
+	if (!any)
+		return;
+	w->busy = true;
+	pthread_mutex_unlock(&w->lock);
+	devices_serve(w, works);
+	pthread_mutex_lock(&w->lock);
+	w->busy = false;
+	pthread_cond_broadcast(&w->turn);
+}
+
 /* With the lock held. */
-static void confine_if_asked(struct virtio_dev *v)
+static void confine_if_asked(struct virtio_worker *w)
 {
 	uint64_t rings;
 	ssize_t n;
 
-	if (!v->confine || v->confined)
+	if (!w->confine || w->confined)
 		return;
-	n = read(v->control.raw, &rings, sizeof rings);
+	n = read(w->control.raw, &rings, sizeof rings);
 	(void)n; /* nothing there: it was woken by somebody else */
-	v->refused = jail_filter_take(JAIL_DEVICE, NULL);
-	v->confined = true;
-	pthread_cond_broadcast(&v->turn);
+	w->refused = jail_filter_take(JAIL_DEVICE, NULL);
+	w->confined = true;
+	pthread_cond_broadcast(&w->turn);
 }
 
-/* False: the device is being freed. With the lock held, which it gives up while it works. */
-static bool turn_take(struct virtio_dev *v)
+/* False: its devices are being freed. With the lock held. What a hold cut short, which may have been
+ * for the other device, is gone on with after it. */
+static bool turn_take(struct virtio_worker *w)
 {
-	while (held(v) && !v->stop) {
-		confine_if_asked(v);
-		pthread_cond_wait(&v->turn, &v->lock);
-	}
-	if (v->stop)
-		return false;
-	doorbells_quiet(v);
-	if (!virtio_works(v))
-		return true;
-	v->busy = true;
-	pthread_mutex_unlock(&v->lock);
-	queues_serve(v);
-	pthread_mutex_lock(&v->lock);
-	v->busy = false;
-	pthread_cond_broadcast(&v->turn);
-	return true;
+	do {
+		while (held(w) && !w->stop) {
+			confine_if_asked(w);
+			pthread_cond_wait(&w->turn, &w->lock);
+		}
+		if (!w->stop)
+			work(w);
+	} while (held(w) && !w->stop);
+	return !w->stop;
 }
 
-void *virtio_worker(void *dev)
+void *virtio_worker_main(void *worker)
 {
-	struct virtio_dev *v = dev;
+	struct virtio_worker *w = worker;
 	bool on = true;
 
 	/* Here: naming another thread goes through a file in /proc. */
-	(void)pthread_setname_np(pthread_self(), v->name);
+	(void)pthread_setname_np(pthread_self(), w->name);
 	while (on) {
-		doorbells_wait(v);
-		pthread_mutex_lock(&v->lock);
-		on = turn_take(v);
-		pthread_mutex_unlock(&v->lock);
+		doorbells_wait(w);
+		pthread_mutex_lock(&w->lock);
+		on = turn_take(w);
+		pthread_mutex_unlock(&w->lock);
 	}
 	return NULL;
 }

@@ -78,7 +78,7 @@ static struct rig *make(enum dev_kind kind, uint32_t queues)
 	return &r;
 }
 
-static struct rig *make_blk(void)
+static struct rig *make_blk_parked(void)
 {
 	struct rig *r = make(DEV_BLK, 1);
 	struct disk *k = NULL;
@@ -87,6 +87,13 @@ static struct rig *make_blk(void)
 	close(temp_file(path, SIZE, 1));
 	assert_int_equal(disk_open(path, DISK_RW, NULL, &d, &k).code, ERR_NONE);
 	rig_blk(r, k);
+	return r;
+}
+
+static struct rig *make_blk(void)
+{
+	struct rig *r = make_blk_parked();
+
 	rig_go(r);
 	rig_up(r, 0);
 	return r;
@@ -162,7 +169,7 @@ static struct virtio_parked park_in_flight(struct rig *r, uint32_t n)
 	rig_kick(r, 0);
 	WAIT(atomic_load(&at_gate) == 1);
 	assert_int_equal(pthread_create(&t, NULL, quiesce_aside, &q), 0);
-	WAIT(atomic_load(&r->dev->holds) != 0);
+	WAIT(atomic_load(&r->dev->worker->holds) != 0);
 	gate_open();
 	assert_int_equal(pthread_join(t, NULL), 0);
 	assert_true(q.gate_was_open); /* it waited */
@@ -364,7 +371,7 @@ static void reset_waits_for_the_request_in_hand(void **state)
 	rig_kick(r, 0);
 	WAIT(atomic_load(&at_gate) == 1);
 	assert_int_equal(pthread_create(&t, NULL, reset_aside, r), 0);
-	WAIT(atomic_load(&r->dev->holds) != 0);
+	WAIT(atomic_load(&r->dev->worker->holds) != 0);
 	assert_int_equal(rig_read(r, REG_STATUS), 15); /* not reset yet, and says so */
 	gate_open();
 	assert_int_equal(pthread_join(t, NULL), 0);
@@ -386,6 +393,112 @@ static void reset_waits_for_the_request_in_hand(void **state)
 	get(r, 0x18000, after, sizeof after);
 	assert_memory_equal(ring, after, sizeof ring);
 	drop_blk(r);
+}
+
+/* ---- two devices with one worker ---- */
+
+struct pair { struct rig *blk, rng; };
+
+static void pair_make(struct pair *p)
+{
+	struct virtio_wires w;
+
+	p->blk = make_blk_parked();
+	rig_make(&p->rng, DEV_RNG, 1);
+	w = rig_wires(&p->rng);
+	assert_int_equal(virtio_new(&p->rng.slot, &w, p->blk->dev, &p->rng.dev).code, ERR_NONE);
+	assert_ptr_equal(p->rng.dev->worker, p->blk->dev->worker);
+	assert_int_equal(rng_new(p->rng.dev).code, ERR_NONE);
+	rig_go(p->blk);
+	rig_go(&p->rng);
+	rig_up(p->blk, 0);
+	rig_up(&p->rng, 0);
+}
+
+static void pair_drop(struct pair *p)
+{
+	rig_drop(&p->rng);
+	drop_blk(p->blk);
+}
+
+static void gets_random_bytes(struct rig *rng)
+{
+	uint32_t id, len;
+
+	rig_send(rng, 0, 0, &(struct buf){ 0x200000, 64, true }, 1);
+	rig_take(rng, 0, &id, &len);
+	assert_int_equal(len, 64);
+}
+
+/* What the one's reset kept the worker from is done after it, though nobody rings again. */
+static void a_reset_loses_nothing_of_the_other(void **state)
+{
+	struct pair p;
+	pthread_t t;
+
+	(void)state;
+	pair_make(&p);
+	for (int again = 0; again < 20; again++) {
+		gets_random_bytes(&p.rng);
+		gate_close();
+		for (uint32_t i = 0; i < 5; i++)
+			offer_write(p.blk, i);
+		rig_kick(p.blk, 0);
+		WAIT(atomic_load(&at_gate) == 1);
+		assert_int_equal(pthread_create(&t, NULL, reset_aside, &p.rng), 0);
+		WAIT(atomic_load(&p.blk->dev->worker->holds) != 0);
+		gate_open();
+		assert_int_equal(pthread_join(t, NULL), 0);
+		for (uint32_t i = 0; i < 5; i++)
+			take_write(p.blk, i);
+		rig_up(&p.rng, 0);
+	}
+	pair_drop(&p);
+}
+
+/* A disk that always has something to do does not keep the other waiting for ever. */
+static void one_under_load_serves_the_other(void **state)
+{
+	struct load l;
+	struct pair p;
+	pthread_t t;
+
+	(void)state;
+	pair_make(&p);
+	l = (struct load){ p.blk, SECTORS };
+	assert_int_equal(pthread_create(&t, NULL, load_run, &l), 0);
+	for (int i = 0; i < 50; i++) {
+		struct virtio_parked parked = virtio_quiesce(p.rng.dev, NULL);
+		uint16_t used = used_idx(p.blk);
+
+		breathe();
+		assert_int_equal(used_idx(p.blk), used); /* both stand still */
+		virtio_unquiesce(parked);
+		gets_random_bytes(&p.rng);
+	}
+	assert_int_equal(pthread_join(t, NULL), 0);
+	pair_drop(&p);
+}
+
+/* A slot whose kind may wait for a file has a worker of its own, and so has a third. */
+static void who_shares(void **state)
+{
+	struct rig r[4];
+
+	(void)state;
+	for (size_t i = 0; i < countof(r); i++) {
+		struct virtio_wires w;
+
+		rig_make(&r[i], i == 1 ? DEV_BLK : DEV_RNG, 1);
+		w = rig_wires(&r[i]);
+		assert_int_equal(virtio_new(&r[i].slot, &w, i > 0 ? r[i - 1].dev : NULL,
+					    &r[i].dev).code, ERR_NONE);
+	}
+	assert_ptr_not_equal(r[0].dev->worker, r[1].dev->worker);
+	assert_ptr_equal(r[1].dev->worker, r[2].dev->worker);
+	assert_ptr_not_equal(r[2].dev->worker, r[3].dev->worker);
+	for (size_t i = 0; i < countof(r); i++)
+		rig_drop(&r[i]);
 }
 
 static void reset_under_load_again_and_again(void **state)
@@ -833,6 +946,9 @@ static void without_a_thread_it_wants_a_reset(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_reset_loses_nothing_of_the_other),
+		cmocka_unit_test(one_under_load_serves_the_other),
+		cmocka_unit_test(who_shares),
 		cmocka_unit_test(parking_completes_what_is_in_hand_and_takes_no_more),
 		cmocka_unit_test(parking_under_load_loses_and_doubles_nothing),
 		cmocka_unit_test(a_freeze_with_requests_in_flight_loses_and_doubles_nothing),
