@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A worker's process and what is said to it, for what is made of them. Inside worker_*.c of the supervisor's
+ * side only. */
+#pragma once
+
+#include "life/worker_host.h"
+#include "life/worker_link.h"
+#include "life/zygote_parts.h"
+
+struct worker {
+	struct worker_kit *kit;
+	struct zygote_layers layers; /* that its disks write to, until a zygote has them */
+	struct born child;
+	fd_t socket;
+	struct board board;
+	uint32_t asked;        /* the last question's number; the one before all has 0 */
+	uint32_t pending;      /* asked and not yet answered */
+	struct zygote *primed; /* a reference; NULL: none yet */
+	bool spawned;          /* from that */
+	bool gone;             /* the process has ended and was waited for */
+	enum vm_outcome outcome;
+	struct diag why;
+};
+
+/* One of which nothing is there yet. */
+must_check err_t worker_new(struct diag *d, struct worker **ret);
+
+/* Gives the question its number. ERR_REMOTE: nobody hears it, but there may be something to hear. */
+must_check err_t worker_send(struct worker *w, struct worker_ask *a, const int *fds, uint32_t n);
+/* The same; what it said before it went is why it cannot be asked. */
+must_check err_t worker_ask(struct worker *w, struct worker_ask *a, const int *fds, uint32_t n,
+			    struct diag *d);
+/* One message. OK without one when it was the machine's end, which is noted. */
+must_check err_t worker_hear(struct worker *w, struct diag *d, struct link_in *in,
+			     struct worker_say *ret);
+/* The answer to what was asked first of all that is pending. */
+must_check err_t worker_answer(struct worker *w, struct diag *d, struct link_in *in,
+			       struct worker_say *ret);
+/* One without descriptors in its answer. */
+must_check err_t worker_answer_plain(struct worker *w, struct diag *d, uint32_t *ret_value);
+/* It has answered what nobody asked, and is ended. */
+err_t worker_lied(struct worker *w, uint32_t serial, struct diag *d);
