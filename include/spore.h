@@ -538,7 +538,9 @@ SPORE_API SPORE_CHECK int spore_spawn(spore_zygote *z, const struct spore_spawn_
 				      spore_machine **ret_machine, struct spore_error *err);
 
 /* A new machine, PAUSED (or RUNNING), in the caller's own process. NOT JAILED: whatever breaks out of
- * the guest has what this process has. It is for those who confine themselves. With a pool it takes
+ * the guest has what this process has. It is for those who confine themselves: mind that a device's
+ * thread is made when the guest's driver starts the device, by the vCPU's thread that did it, whose
+ * affinity, scheduling and filter it has. With a pool it takes
  * what is ready there and is built when nothing is; when it ends, the pool tears it down. `options`
  * may be NULL. */
 SPORE_API SPORE_CHECK int spore_spawn_unjailed(spore_zygote *z,

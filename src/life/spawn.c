@@ -119,11 +119,28 @@ err_t shell_fits(const vm_shell *s, const struct zygote *z, struct diag *d)
 	return arch_fits(vm, z->image, d);
 }
 
+/* Files for private layers are made ahead, as long as the disks. */
+static err_t disks_fit(const struct image *have, const struct image *want, struct diag *d)
+{
+	for (uint32_t i = 0; i < topology_slots(geometry_topology(image_geometry(have))); i++) {
+		struct blk_view a, b;
+
+		if (device_as_blk(image_device(have, (slot_id){ i }), &a) &&
+		    device_as_blk(image_device(want, (slot_id){ i }), &b) &&
+		    a.dev->blk.capacity.v != b.dev->blk.capacity.v)
+			return diag_fail(d, FAIL(ERR_TOPOLOGY), "in slot %" PRIu32 " it has a disk of "
+					 "%" PRIu64 " bytes, expected %" PRIu64, i,
+					 b.dev->blk.capacity.v, a.dev->blk.capacity.v);
+	}
+	return OK;
+}
+
 err_t layouts_fit(const struct image *have, const struct zygote *z, struct diag *d)
 {
 	const struct geometry *a = image_geometry(have), *b = image_geometry(z->image);
 
 	TRY(shapes_fit(shape_of(a), shape_of(b), d));
+	TRY(disks_fit(have, z->image, d));
 	return arch_alike(have, z->image, d);
 }
 

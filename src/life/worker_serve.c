@@ -303,7 +303,7 @@ static void tell_end(struct worker *w)
 	w->over = true;
 }
 
-/* Nothing is being asked of a machine: nobody waits for this. */
+/* Nothing has been asked of a machine for a while: it is unlikely that anybody waits for this. */
 static void rest(struct worker *w)
 {
 	zygote_free(w->zygote);
@@ -348,7 +348,8 @@ static int serve(struct worker *w)
 			return 0; /* the supervisor is gone */
 		if (failed(answer_one(w, &in)))
 			return 1;
-		w->litter = w->running != NULL || w->paused != NULL;
+		/* An armed machine keeps what it has at hand. */
+		w->litter = w->running != NULL || (w->paused != NULL && !w->is_new);
 		link_drop(&in);
 	}
 	return 0;

@@ -14,7 +14,7 @@
 #include "life/zygote_parts.h"
 #include "machine/disk/layer_files.h"
 
-enum { LAYERS_KEPT = 64 };
+enum { LAYERS_KEPT = 16 };
 
 err_t zygote_of_front(uint8_t **front, size_t len, bytes_t total, struct diag *d,
 		      struct zygote **ret)

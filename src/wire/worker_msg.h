@@ -9,7 +9,7 @@
 
 #include "base/bytes.h"
 
-#define WORKER_VERSION 2
+#define WORKER_VERSION 3
 enum { WORKER_MSG_MAX = 8192, WORKER_INPUT_MAX = 4096, WORKER_TEXT_MAX = 512,
        WORKER_SAY_MAX = WORKER_TEXT_MAX + 64 };
 

@@ -244,6 +244,34 @@ static void another_layout_is_refused(void **state)
 	spore_zygote_free(large);
 }
 
+/* The files for layers that lie ready are as long as the disk that they are for. */
+static void another_disk_is_refused(void **state)
+{
+	const struct spore_disk small = { "small", SPORE_DISK_COW, 0 }, large = { "large", SPORE_DISK_COW, 0 };
+	struct spore_spawn_options o = SPORE_SPAWN_OPTIONS_INIT;
+	struct spore_config c = guest_config();
+	spore_zygote *one, *other;
+	struct spore_error err;
+	spore_machine *m = NULL;
+
+	(void)state;
+	place_make_disk("small", 1 << 20, 5, 1 << 20);
+	place_make_disk("large", 2 << 20, 6, 2 << 20);
+	c.n_disks = 1;
+	c.disks = &small;
+	one = guest_to_zygote(guest_boot(&c));
+	c.disks = &large;
+	other = guest_to_zygote(guest_boot(&c));
+	o.pool = pool(one, 1, 0);
+	(void)settled((spore_pool *)(uintptr_t)o.pool);
+	assert_int_equal(spore_spawn_unjailed(other, &o, &m, &err), SPORE_ERR_TOPOLOGY);
+	assert_string_equal(err.text, "in slot 0 it has a disk of 2097152 bytes, expected 1048576");
+	assert_null(m);
+	spore_pool_free((spore_pool *)(uintptr_t)o.pool);
+	spore_zygote_free(one);
+	spore_zygote_free(other);
+}
+
 static void sizes(void **state)
 {
 	struct spore_pool_options o = SPORE_POOL_OPTIONS_INIT;
@@ -365,6 +393,7 @@ int main(void)
 		cmocka_unit_test(an_empty_pool_builds),
 		cmocka_unit_test(armed_ones_only_run),
 		cmocka_unit_test(armed_ones_have_their_disks),
+		cmocka_unit_test(another_disk_is_refused),
 		cmocka_unit_test(another_layout_is_refused),
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(a_pool_that_cannot_build),

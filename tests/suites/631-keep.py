@@ -49,6 +49,7 @@ def all_over(place):
 def nothing_left(place):
     """Of processes and names."""
     wait_for(lambda: below(os.getpid()) == {}, 'all processes to go')
+    place.machines()  # clears what somebody was killed in the middle of clearing
     return place.folders() == [] and set(os.listdir(place.at('run'))) <= {'.lock'}
 
 

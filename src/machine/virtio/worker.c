@@ -135,26 +135,22 @@ static enum turn device_serve(struct virtio_dev *v)
 	return all;
 }
 
-/* Those that worked when this began, until there is nothing to do for any, or a hold. */
-static void devices_serve(struct virtio_worker *w, bool works[static WORKER_DEVICES])
+/* One turn of each; true: there is more to do. */
+static bool devices_serve(struct virtio_worker *w, const bool works[static WORKER_DEVICES])
 {
-	bool again = true;
+	bool more = false;
 
-	while (again && !held(w)) {
-		again = false;
-		for (uint32_t k = 0; k < w->n; k++) {
-			enum turn t = works[k] ? device_serve(w->dev[k]) : TURN_IDLE;
-
-			works[k] = works[k] && t != TURN_BROKEN;
-			again = again || t == TURN_MORE;
-		}
-	}
+	for (uint32_t k = 0; k < w->n; k++)
+		if (works[k] && device_serve(w->dev[k]) == TURN_MORE)
+			more = true;
+	return more;
 }
 
-/* With the lock held, which it gives up while it works. */
-static void work(struct virtio_worker *w)
+/* With the lock held, which it gives up while it works; true: there is more to do. For no longer than a
+ * turn: a device that its driver starts meanwhile is seen with the next. */
+static bool work(struct virtio_worker *w)
 {
-	bool works[WORKER_DEVICES], any = false;
+	bool works[WORKER_DEVICES], any = false, more;
 
 	for (uint32_t k = 0; k < w->n; k++) {
 		doorbells_quiet(w->dev[k]);
@@ -162,13 +158,14 @@ static void work(struct virtio_worker *w)
 		any = any || works[k];
 	}
 	if (!any)
-		return;
+		return false;
 	w->busy = true;
 	pthread_mutex_unlock(&w->lock);
-	devices_serve(w, works);
+	more = devices_serve(w, works);
 	pthread_mutex_lock(&w->lock);
 	w->busy = false;
 	pthread_cond_broadcast(&w->turn);
+	return more;
 }
 
 /* With the lock held. */
@@ -190,14 +187,15 @@ static void confine_if_asked(struct virtio_worker *w)
  * for the other device, is gone on with after it. */
 static bool turn_take(struct virtio_worker *w)
 {
+	bool more;
+
 	do {
 		while (held(w) && !w->stop) {
 			confine_if_asked(w);
 			pthread_cond_wait(&w->turn, &w->lock);
 		}
-		if (!w->stop)
-			work(w);
-	} while (held(w) && !w->stop);
+		more = !w->stop && work(w);
+	} while ((more || held(w)) && !w->stop);
 	return !w->stop;
 }
 

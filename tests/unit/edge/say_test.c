@@ -10,27 +10,37 @@
 
 #include "support/test.h"
 
-static int saved = -1, ours = -1;
+enum { END = 3 }; /* a byte that nobody says */
+
+static int saved = -1, ours = -1, said_to = -1;
 static char heard[4096];
 
 /* Standard error goes to `fd` until it is heard. */
 static void listen_on(int writing)
 {
 	(void)fflush(stderr);
+	said_to = writing;
 	saved = dup(STDERR_FILENO);
 	assert_int_equal(dup2(writing, STDERR_FILENO), STDERR_FILENO);
 }
 
+/* All that was said; what is said to a terminal takes a moment to come out of it. */
 static const char *hear(int reading)
 {
-	ssize_t n;
+	const char end = END;
+	size_t n = 0;
 
 	(void)fflush(stderr);
 	assert_int_equal(dup2(saved, STDERR_FILENO), STDERR_FILENO);
 	(void)close(saved);
-	assert_int_equal(fcntl(reading, F_SETFL, O_NONBLOCK), 0);
-	n = read(reading, heard, sizeof heard - 1);
-	heard[n > 0 ? n : 0] = '\0';
+	assert_int_equal(write(said_to, &end, 1), 1);
+	while (n == 0 || heard[n - 1] != END) {
+		ssize_t more = read(reading, heard + n, sizeof heard - n);
+
+		assert_true(more > 0);
+		n += (size_t)more;
+	}
+	heard[n - 1] = '\0';
 	return heard;
 }
 
