@@ -103,7 +103,8 @@ static err_t adopt(struct child *c, const struct child_words *words, fd_t fds[WO
 
 	TRY(worker_adopt(fds, z, d, &c->worker, &state));
 	c->began = words->began;
-	c->state = state == WORKER_IS_RUNNING ? SPORE_RUNNING : SPORE_PAUSED; /* or over: it is asked */
+	/* Or it has ended: that is asked before anything is done with it. */
+	c->state = state == WORKER_IS_RUNNING ? SPORE_RUNNING : SPORE_PAUSED;
 	c->image = image_again(zygote_image(z));
 	memcpy(c->name, words->name, sizeof c->name);
 	TRY(room_for_files(c, words->files.n, d));
