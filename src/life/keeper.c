@@ -67,19 +67,6 @@ static err_t gone(struct diag *d)
 	return diag_fail(d, FAIL(ERR_REMOTE), "the process that keeps machines is gone");
 }
 
-static err_t peer_check(int socket, struct diag *d)
-{
-	struct ucred who = { .uid = 0 };
-	socklen_t len = sizeof who;
-
-	if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
-		return diag_sys(d, FAIL_SYS(errno), "keeper: SO_PEERCRED");
-	if (who.uid != geteuid())
-		return diag_fail(d, FAIL(ERR_STATE), "what keeps machines belongs to user %" PRIu32
-				 ", expected %" PRIu32, (uint32_t)who.uid, (uint32_t)geteuid());
-	return OK;
-}
-
 static err_t hear(struct keeper *k, struct diag *d, struct keeper_say *ret)
 {
 	struct link_in in;
@@ -148,7 +135,7 @@ static err_t meet(struct keeper *k, keeper_each *each, void *ctx, struct diag *d
 	const struct timeval patience = { ANSWER_SECONDS, 0 };
 	struct keeper_say s;
 
-	TRY(peer_check(k->socket.raw, d));
+	TRY(link_peer_check(k->socket.raw, "keeper", d));
 	(void)setsockopt(k->socket.raw, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	TRY(hear(k, d, &s));
 	k->process.raw = (int)syscall(SYS_pidfd_open, s.pid, 0);

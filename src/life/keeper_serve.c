@@ -149,11 +149,8 @@ static void serve_supervisor(struct keeping *k)
 static void meet_supervisor(struct keeping *k)
 {
 	owned_fd fd = { accept4(KEEPER_LISTENING, NULL, NULL, SOCK_CLOEXEC) };
-	struct ucred who = { .uid = 0 };
-	socklen_t len = sizeof who;
 
-	if (!fd_is_open(fd) || getsockopt(fd.raw, SOL_SOCKET, SO_PEERCRED, &who, &len) != 0 ||
-	    who.uid != geteuid())
+	if (!fd_is_open(fd) || failed(link_peer_check(fd.raw, "supervisor", NULL)))
 		return;
 	fd_drop(&k->supervisor);
 	k->supervisor = fd_take(&fd);

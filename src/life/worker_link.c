@@ -2,6 +2,7 @@
 #include "life/worker_link.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -85,4 +86,17 @@ void link_drop(struct link_in *in)
 	for (uint32_t i = 0; i < in->n; i++)
 		fd_drop(&in->fd[i]);
 	in->n = 0;
+}
+
+err_t link_peer_check(int socket, const char *what, struct diag *d)
+{
+	struct ucred who = { .uid = 0 };
+	socklen_t len = sizeof who;
+
+	if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
+		return diag_sys(d, FAIL_SYS(errno), "%s: SO_PEERCRED", what);
+	if (who.uid != geteuid())
+		return diag_fail(d, FAIL(ERR_STATE), "%s: the other end belongs to user %" PRIu32
+				 ", expected %" PRIu32, what, (uint32_t)who.uid, (uint32_t)geteuid());
+	return OK;
 }

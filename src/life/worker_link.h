@@ -20,3 +20,6 @@ must_check err_t link_send(int socket, const void *bytes, size_t len, const int 
 /* Waits for one. Descriptors are the caller's: link_drop. What came cut short is refused. */
 must_check err_t link_receive(int socket, struct diag *d, struct link_in *ret);
 void link_drop(struct link_in *in);
+
+/* Is the other end a process of this user's? `what` begins the sentence when not. */
+must_check err_t link_peer_check(int socket, const char *what, struct diag *d);

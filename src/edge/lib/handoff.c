@@ -2,7 +2,6 @@
 #include "edge/lib/handoff.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -17,19 +16,6 @@
 #include "life/worker_link.h"
 
 enum { ANSWER_SECONDS = 120 }; /* a machine that was restored has all of its RAM copied */
-
-static err_t peer_check(int socket, struct diag *d)
-{
-	struct ucred who = { .uid = 0 };
-	socklen_t len = sizeof who;
-
-	if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
-		return diag_sys(d, FAIL_SYS(errno), "freeze: SO_PEERCRED");
-	if (who.uid != geteuid())
-		return diag_fail(d, FAIL(ERR_STATE), "freeze: the other end belongs to user %" PRIu32
-				 ", expected %" PRIu32, (uint32_t)who.uid, (uint32_t)geteuid());
-	return OK;
-}
 
 /* Takes the document. */
 static err_t packet_send(int socket, json_t *doc, const struct zygote_files *files, struct diag *d)
@@ -79,7 +65,7 @@ static err_t freeze(int socket, spore_machine *m, struct diag *d, struct given *
 	struct spore_error err;
 	int status;
 
-	TRY(peer_check(socket, d));
+	TRY(link_peer_check(socket, "freeze", d));
 	TRY(request_read(socket, d, &ask));
 	fo.flags = ask.pause ? SPORE_FREEZE_PAUSE : 0u;
 	bo.ret_pause_ns = &ret->pause_ns;
@@ -155,7 +141,7 @@ static err_t answer_take(int socket, struct diag *d, struct zygote **ret_zygote,
 err_t handoff_receive(int socket, struct handoff_ask ask, struct diag *d,
 		      struct zygote **ret_zygote, uint64_t *ret_pause_ns)
 {
-	TRY(peer_check(socket, d));
+	TRY(link_peer_check(socket, "freeze", d));
 	TRY(packet_send(socket, json_pack("{s:b, s:b}", "pause", ask.pause, "branch", ask.branch),
 			NULL, d));
 	return answer_take(socket, d, ret_zygote, ret_pause_ns);
