@@ -18,7 +18,8 @@ import sys
 import tempfile
 
 CALL = re.compile(r'^(\d+) +(\w+)\((.*)$')
-ENDED = re.compile(r'^(\d+) +\+\+\+ ')
+ENDED = re.compile(r'^(\d+) +\+\+\+ (?:(killed by SIGKILL)|)')
+RESUMED = re.compile(r'^(\d+) +<\.\.\. ')
 NAMED = re.compile(r'^PR_SET_NAME, "([^"]*)"')
 FILTER = re.compile(r'^(?:SECCOMP_SET_MODE_FILTER|PR_SET_SECCOMP, SECCOMP_MODE_FILTER)\b')
 KINDS = ('vcpu', 'device', 'control')
@@ -62,29 +63,44 @@ class Trace:
         self.filtered = set()
         self.used = set()
         self.denied = set()
+        self.entered = {}
 
     def take(self, line):
         m = ENDED.match(line)
         if m:  # its number may soon be another's
             self.names.pop(m.group(1), None)
             self.filtered.discard(m.group(1))
+            self.leave(m.group(1), m.group(2) is None)
+        m = RESUMED.match(line)
+        if m:
+            self.leave(m.group(1), True)
         m = CALL.match(line)
         if not m:
             return
         tid, call, rest = m.groups()
         if tid in self.filtered:
-            self.judge(kind_of(self.names.get(tid, '')), call, rest)
+            self.judge(tid, kind_of(self.names.get(tid, '')), call, rest)
         elif call == 'prctl' and NAMED.match(rest):
             self.names[tid] = NAMED.match(rest).group(1)
         elif call in ('prctl', 'seccomp') and FILTER.match(rest) and '= -1' not in rest:
             self.filtered.add(tid)
 
-    def judge(self, kind, call, rest):
+    def leave(self, tid, was_made):
+        """Of a thread that is killed as it enters a call, strace shows the call that it read last, of
+        any thread: often the kill itself. One that a filter stops is killed by SIGSYS."""
+        said = self.entered.pop(tid, None)
+        if said and was_made:
+            self.denied.add(said)
+
+    def judge(self, tid, kind, call, rest):
         args = re.split(r', |\)| <', rest)
         hits = {r for r in self.rules if r.kind == kind and matches(r, call, args)}
         self.used |= hits
-        if not hits:
-            self.denied.add(f'denied {kind} {call}({rest}')
+        if hits:
+            return
+        self.entered[tid] = f'denied {kind} {call}({rest}'
+        if not rest.endswith('<unfinished ...>'):
+            self.leave(tid, True)
 
 
 def trace(command, rules):
@@ -92,10 +108,12 @@ def trace(command, rules):
     with tempfile.TemporaryDirectory() as place:
         out = os.path.join(place, 'trace')
         status = subprocess.run(['strace', '-f', '-q', '-e', 'raw=!prctl,seccomp',
-                                 '-e', 'signal=none', '-o', out, *command]).returncode
+                                 '-e', 'signal=SIGKILL,SIGSYS', '-o', out, *command]).returncode
         with open(out, encoding='utf-8', errors='replace') as f:
             for line in f:
                 t.take(line.rstrip('\n'))
+    for tid in list(t.entered):
+        t.leave(tid, True)
     return t, status
 
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Workers do all that workers do (tests/native/worker_calls_test.c), make every system call that the
 filters allow, and no other."""
+import importlib.util
 import os
 import subprocess
 import sys
@@ -26,7 +27,35 @@ def watch(rules):
     return p.returncode, p.stdout + p.stderr
 
 
+# What a thread does after its filter, as strace tells it, and what must be said of it.
+LIVES = [
+    ('a call that is allowed', ['futex(0x1, 0x2) = 0'], None),
+    ('a call that is not', ['kill(0x1, 0x9) = 0'], 'denied vcpu kill(0x1, 0x9) = 0'),
+    ('one in which the filter ended it',
+     ['kill(0x1, 0x9 <unfinished ...>', '+++ killed by SIGSYS (core dumped) +++'],
+     'denied vcpu kill(0x1, 0x9 <unfinished ...>'),
+    ('one that went on', ['kill(0x1, 0x9 <unfinished ...>', '<... kill resumed>) = 0'],
+     'denied vcpu kill(0x1, 0x9 <unfinished ...>'),
+    ('one that was another\'s, as it was killed',
+     ['kill(0x1, 0x9 <unfinished ...>', '+++ killed by SIGKILL +++'], None),
+    ('the next thread of its number', ['+++ killed by SIGKILL +++', 'kill(0x1, 0x9) = 0'], None),
+]
+
+
+def judge_lives(t):
+    spec = importlib.util.spec_from_file_location('used', f'{ROOT}/tools/syscalls-used.py')
+    used = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(used)
+    for name, lines, said in LIVES:
+        trace = used.Trace([used.Rule('vcpu', 'futex', None, 0, '-', 0, False)])
+        for line in ['prctl(PR_SET_NAME, "vcpu0") = 0',
+                     'seccomp(SECCOMP_SET_MODE_FILTER, 0, 0x1) = 0', *lines]:
+            trace.take(f'77 {line}')
+        t.case(f'is judged: {name}', trace.denied == ({said} if said else set()), trace.denied)
+
+
 with Tap() as t:
+    judge_lives(t)
     if not os.access('/dev/kvm', os.R_OK | os.W_OK):
         t.skip('workers', '/dev/kvm cannot be opened here')
     else:
