@@ -5,6 +5,7 @@ import re
 import select
 import subprocess
 import time
+from pathlib import Path
 
 from machine import CMDLINE, PARTS, PATIENCE_S
 from console import Console, Unexpected
@@ -105,6 +106,12 @@ class Nursery:
                 if refused.status != "JAIL" or not wall or wall[1] in self.without:
                     raise
                 self.without.append(wall[1])
+
+    def give_way(self, nice):
+        """How much the machines that run in its own process leave to those in workers."""
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+            if (task / "comm").read_text().startswith("vcpu"):
+                os.setpriority(os.PRIO_PROCESS, int(task.name), nice)
 
     def walls(self):
         return f"without {', '.join(self.without)}" if self.without else "all walls"

@@ -227,9 +227,11 @@ def branches(t, work, nursery, count, every):
             pauses.sort()
             say(f"in {time.monotonic() - began:.1f} s, pause "
                 f"{1e3 * pauses[len(pauses) // 2]:.1f} ms, at most {1e3 * pauses[-1]:.1f} ms")
+        nursery.give_way(15)
         for n in kept:
             with t.step(f"branch {n}: a child of it has memory, disk and clock in order") as say:
                 say(verify_branch(nursery, n))
+        nursery.give_way(0)
     with t.step("it goes on, and nothing bad in its kernel's log") as say:
         say("; ".join(told_ok(guest, LOAD)))
         guest.ask("kernlog", "^kernlog: ok")
