@@ -789,7 +789,7 @@ SPORE_API SPORE_CHECK int spore_supervisor_open(const struct spore_supervisor_op
 SPORE_API SPORE_CHECK int spore_supervisor_run(spore_supervisor *s,
 					       const struct spore_watch *watches, size_t n_watches,
 					       struct spore_error *err);
-/* From a watch's `ready`. */
+/* From a watch's `ready`. What was begun is answered first; a second time: no more. */
 SPORE_API void spore_supervisor_quit(spore_supervisor *s);
 /* Ends all children but those that are kept, and gives the place back. Accepts NULL. */
 SPORE_API void spore_supervisor_close(spore_supervisor *s);

@@ -7,7 +7,7 @@
  *   worker_spawn        in the time of one message each way
  *
  * Everything that it says is judged; everything that it could hand over is judged where it is opened.
- * One thread at a time uses a worker, but for worker_signal. */
+ * One thread at a time uses a worker, but for worker_kill. */
 #pragma once
 
 #include "life/parcel.h"

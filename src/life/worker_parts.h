@@ -17,7 +17,7 @@ struct worker {
 	uint32_t pending;      /* asked and not yet answered */
 	struct zygote *primed; /* a reference; NULL: none yet */
 	bool spawned;          /* from that */
-	bool gone;             /* the process has ended and was waited for */
+	_Atomic bool gone;     /* the process has ended and was waited for */
 	enum vm_outcome outcome;
 	struct diag why;
 };

@@ -15,6 +15,8 @@ struct handoff_door {
 	fd_t client;
 };
 
+static const struct timeval patience = { 10, 0 };
+
 static void client_drop(struct handoff_door *h)
 {
 	if (h->reading != NULL)
@@ -41,7 +43,6 @@ static void on_request(evutil_socket_t fd, short what, void *door)
 
 static void on_client(evutil_socket_t fd, short what, void *door)
 {
-	static const struct timeval patience = { 10, 0 };
 	struct handoff_door *h = door;
 
 	(void)what;
@@ -75,6 +76,17 @@ err_t handoff_door_open(struct spore_server *s, struct diag *d, struct handoff_d
 	}
 	*ret = h;
 	return OK;
+}
+
+void handoff_door_hold(struct handoff_door *h)
+{
+	(void)event_del(h->reading != NULL ? h->reading : h->accepting);
+}
+
+void handoff_door_release(struct handoff_door *h)
+{
+	(void)event_add(h->reading != NULL ? h->reading : h->accepting,
+			h->reading != NULL ? &patience : NULL);
 }
 
 void handoff_door_close(struct handoff_door *h)

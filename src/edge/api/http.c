@@ -7,17 +7,14 @@
 #include <event2/bufferevent.h>
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/heap.h"
-#include "edge/api/http.h"
+#include "edge/api/http_connection.h"
 #include "edge/lib/fault.h"
 #include "edge/lib/json_read.h"
 
@@ -108,38 +105,126 @@ static const char *path_of(struct evhttp_request *req)
 	return path != NULL ? path : "/";
 }
 
-static void handle(struct evhttp_request *req, void *front)
-{
-	struct http_front *f = front;
-	struct diag d = DIAG_INIT;
-	owned_heap char *text = NULL;
-	owned_json body = NULL;
-	size_t len;
-	err_t e = body_take(req, &d, &text, &len);
+/* ---- requests that wait ---- */
 
-	f->current = req;
-	if (!failed(e))
-		e = f->handler(f->ctx, method_word(evhttp_request_get_command(req)), path_of(req),
-			       text, len, &d, &body);
+struct http_parked {
+	struct http_parked *next;
+	struct evhttp_request *req; /* the connection's */
+	char *text;
+	size_t len;
+};
+
+static struct http_parked *parked_free(struct http_parked *p)
+{
+	struct http_parked *next = p->next;
+
+	free(p->text);
+	free(p);
+	return next;
+}
+
+static struct bufferevent *stream_of(const struct http_parked *p)
+{
+	return evhttp_connection_get_bufferevent(evhttp_request_get_connection(p->req));
+}
+
+static struct http_parked *leave_park(struct http_parking *p)
+{
+	struct http_parked *first = p->first;
+
+	for (const struct http_parked *each = first; each != NULL; each = each->next)
+		(void)bufferevent_enable(stream_of(each), EV_READ);
+	*p = (struct http_parking){ NULL, NULL };
+	return first;
+}
+
+/* Nothing is read from its client meanwhile: the connection stays, and no patience runs out. */
+void http_park(struct http_front *f, struct http_parking *p)
+{
+	struct http_parked *last = f->current;
+
+	if (p->first == NULL)
+		p->end = &p->first;
+	(void)bufferevent_disable(stream_of(last), EV_READ);
+	last->next = NULL;
+	*p->end = last;
+	p->end = &last->next;
 	f->current = NULL;
-	answer(f, req, e, &d, body);
+}
+
+static void serve(struct http_front *f, struct http_parked *p)
+{
+	struct diag d = DIAG_INIT;
+	owned_json body = NULL;
+	err_t e;
+
+	f->current = p;
+	e = f->handler(f->ctx, method_word(evhttp_request_get_command(p->req)), path_of(p->req),
+		       p->text, p->len, &d, &body);
+	if (f->current == NULL)
+		return;
+	f->current = NULL;
+	answer(f, p->req, e, &d, body);
+	(void)parked_free(p);
 	f->after(f->ctx);
 }
 
+void http_unpark(struct http_front *f, struct http_parking *p)
+{
+	struct http_parked *next, *each = leave_park(p);
+
+	for (; each != NULL; each = next) {
+		next = each->next;
+		serve(f, each);
+	}
+}
+
+void http_answer(struct http_front *f, struct http_parking *p, err_t e, const struct diag *d,
+		 json_t *body)
+{
+	for (struct http_parked *each = leave_park(p); each != NULL; each = parked_free(each))
+		answer(f, each->req, e, d, body);
+	f->after(f->ctx);
+}
+
+void http_parking_drop(struct http_parking *p)
+{
+	for (struct http_parked *each = p->first; each != NULL;)
+		each = parked_free(each);
+	*p = (struct http_parking){ NULL, NULL };
+}
+
+static void handle(struct evhttp_request *req, void *front)
+{
+	struct http_parked *p = calloc(1, sizeof *p);
+	struct http_front *f = front;
+	struct diag d = DIAG_INIT;
+	err_t e;
+
+	e = p != NULL ? body_take(req, &d, &p->text, &p->len)
+		      : diag_fail(&d, FAIL(ERR_NOMEM), "out of memory");
+	if (failed(e)) {
+		answer(f, req, e, &d, NULL);
+		free(p);
+		f->after(f->ctx);
+		return;
+	}
+	p->req = req;
+	serve(f, p);
+}
+
+/* ---- progress ---- */
+
 /* Interim replies (RFC 9110, 15.2) go out while the request is being handled, so past libevent, which
  * has nothing of its own to send at that moment. A client that does not ask gets none. */
-void http_progress(void *front, uint64_t done, uint64_t of)
+static void progress(const struct http_parked *p, uint64_t done, uint64_t of)
 {
-	struct http_front *f = front;
-	struct evhttp_connection *c;
 	char line[128];
 	int fd, n;
 
-	if (f->current == NULL ||
-	    evhttp_find_header(evhttp_request_get_input_headers(f->current), "Spore-Progress") == NULL)
+	if (evhttp_find_header(evhttp_request_get_input_headers(p->req), "Spore-Progress") == NULL)
 		return;
-	c = evhttp_request_get_connection(f->current);
-	fd = c != NULL ? bufferevent_getfd(evhttp_connection_get_bufferevent(c)) : -1;
+	fd = bufferevent_getfd(stream_of(p));
 	n = snprintf(line, sizeof line, "HTTP/1.1 102 Processing\r\n"
 		     "Spore-Progress: %" PRIu64 "/%" PRIu64 "\r\n\r\n", done, of);
 	/* All or nothing: half a header would spoil the reply. A full socket takes none of it. */
@@ -147,94 +232,25 @@ void http_progress(void *front, uint64_t done, uint64_t of)
 		(void)send(fd, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-struct surplus {
-	struct bufferevent *bev;
-};
-
-#define SURPLUS_BODY "{ \"error\": \"Too many open connections\" }"
-
-/* Says so in one line and hangs up; evhttp sees the end and frees the connection. */
-static void refuse_surplus(evutil_socket_t fd, short what, void *arg)
+void http_progress(void *front, uint64_t done, uint64_t of)
 {
-	static const char text[] =
-		"HTTP/1.1 503 Service Unavailable\r\nServer: spore\r\nConnection: close\r\n"
-		"Content-Type: application/json\r\nContent-Length: 40\r\n\r\n" SURPLUS_BODY;
-	static_assert(sizeof SURPLUS_BODY - 1 == 40, "as the header says");
-	struct surplus *x = arg;
+	const struct http_front *f = front;
 
-	(void)what;
-	fd = bufferevent_getfd(x->bev);
-	if (fd >= 0) {
-		(void)send(fd, text, sizeof text - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-		(void)shutdown(fd, SHUT_RDWR);
-	}
-	(void)bufferevent_decref(x->bev);
-	free(x);
+	if (f->current != NULL)
+		progress(f->current, done, of);
 }
 
-static void surplus_later(struct http_front *f, struct bufferevent *bev)
+void http_parking_progress(const struct http_parking *p, uint64_t done, uint64_t of)
 {
-	static const struct timeval now = { 0, 0 };
-	struct surplus *x = malloc(sizeof *x);
-
-	if (x == NULL)
-		return;
-	x->bev = bev;
-	bufferevent_incref(bev);
-	if (event_base_once(f->base, -1, EV_TIMEOUT, refuse_surplus, x, &now) == 0)
-		return;
-	(void)bufferevent_decref(bev);
-	free(x);
-}
-
-/* libevent 2.1 tells nobody when a connection ends. A connection that has ended has no callbacks left
- * on its bufferevent (bufferevent_free takes them off), of which a reference was kept. */
-static bool connection_is_gone(struct bufferevent *bev)
-{
-	bufferevent_data_cb on_read, on_write;
-	bufferevent_event_cb on_event;
-	void *ctx;
-
-	bufferevent_getcb(bev, &on_read, &on_write, &on_event, &ctx);
-	return on_read == NULL && on_write == NULL && on_event == NULL;
-}
-
-static void connections_sweep(struct http_front *f, bool all)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < f->n_connections; i++) {
-		if (all || connection_is_gone(f->connections[i]))
-			(void)bufferevent_decref(f->connections[i]);
-		else
-			f->connections[kept++] = f->connections[i];
-	}
-	f->n_connections = kept;
-}
-
-/* One per connection, called when it comes in. */
-static struct bufferevent *connection_new(struct event_base *base, void *front)
-{
-	struct http_front *f = front;
-	struct bufferevent *bev = bufferevent_socket_new(base, -1, 0);
-
-	if (bev == NULL)
-		return NULL;
-	connections_sweep(f, false);
-	if (f->n_connections == HTTP_CONNECTIONS_MAX) {
-		surplus_later(f, bev);
-	} else {
-		bufferevent_incref(bev);
-		f->connections[f->n_connections++] = bev;
-	}
-	return bev;
+	for (const struct http_parked *each = p->first; each != NULL; each = each->next)
+		progress(each, done, of);
 }
 
 void http_close(struct http_front *f)
 {
 	if (f->http != NULL)
 		evhttp_free(f->http);
-	connections_sweep(f, true);
+	connections_drop(f);
 }
 
 err_t http_open(struct http_front *f, struct event_base *base, struct diag *d)

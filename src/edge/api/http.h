@@ -22,6 +22,9 @@ enum {
 typedef err_t http_handler(void *ctx, const char *method, const char *path, const char *text,
 			   size_t len, struct diag *d, json_t **ret_body);
 
+/* Requests that are answered later, in the order in which they came. Zeroes: none. */
+struct http_parking { struct http_parked *first, **end; };
+
 struct http_front {
 	http_handler *handler;
 	/* A request was handled, or a reply has gone out. May be called from within libevent: nothing
@@ -33,7 +36,7 @@ struct http_front {
 	size_t n_connections;             /* references, swept when one more comes in */
 	struct bufferevent *connections[HTTP_CONNECTIONS_MAX];
 	unsigned replies;                 /* on their way */
-	struct evhttp_request *current;   /* being handled: where progress may be told */
+	struct http_parked *current;      /* being handled: where progress may be told */
 };
 
 /* The first three members are the caller's to set. */
@@ -43,3 +46,16 @@ must_check err_t http_listen(struct http_front *f, const struct door *door, stru
 void http_close(struct http_front *f);
 /* Tells the client of the request being handled how far it is, if it asked. */
 void http_progress(void *front, uint64_t done, uint64_t of);
+
+/* By a handler: the request that it handles is answered later, and what the handler returns does not
+ * count. It stays in `p` until one of these, or the front is closed. */
+void http_park(struct http_front *f, struct http_parking *p);
+/* All in `p` are handled as if they came now. */
+void http_unpark(struct http_front *f, struct http_parking *p);
+/* All in `p` get this answer: as a handler's. */
+void http_answer(struct http_front *f, struct http_parking *p, err_t e, const struct diag *d,
+		 json_t *body);
+/* As http_progress, to all in `p`. */
+void http_parking_progress(const struct http_parking *p, uint64_t done, uint64_t of);
+/* Nobody is answered: the front is about to be closed, and hangs up. */
+void http_parking_drop(struct http_parking *p);

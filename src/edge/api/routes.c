@@ -12,6 +12,7 @@ enum {
 	BEFORE = 1,   /* allowed before the machine was started */
 	AFTER = 2,    /* allowed after */
 	BODY_MAY = 4, /* the body may be left out */
+	HELD = 8,     /* allowed while the server is held */
 };
 
 static const struct route {
@@ -19,10 +20,10 @@ static const struct route {
 	unsigned flags;
 	route_handler *handler;
 } routes[] = {
-	{ "GET", "/", BEFORE | AFTER, route_instance },
-	{ "GET", "/version", BEFORE | AFTER, route_version },
-	{ "GET", "/vm/config", BEFORE | AFTER, route_config },
-	{ "GET", "/machine-config", BEFORE | AFTER, route_machine_config },
+	{ "GET", "/", BEFORE | AFTER | HELD, route_instance },
+	{ "GET", "/version", BEFORE | AFTER | HELD, route_version },
+	{ "GET", "/vm/config", BEFORE | AFTER | HELD, route_config },
+	{ "GET", "/machine-config", BEFORE | AFTER | HELD, route_machine_config },
 	{ "PUT", "/machine-config", BEFORE, route_put_machine },
 	{ "PATCH", "/machine-config", BEFORE, route_patch_machine },
 	{ "PUT", "/boot-source", BEFORE, route_put_boot },
@@ -32,9 +33,9 @@ static const struct route {
 	{ "PUT", "/actions", BEFORE | AFTER, route_actions },
 	{ "PUT", "/snapshot/create", AFTER, route_snapshot_create },
 	{ "PUT", "/snapshot/load", BEFORE, route_snapshot_load },
-	{ "GET", "/spore/status", BEFORE | AFTER, route_status },
+	{ "GET", "/spore/status", BEFORE | AFTER | HELD, route_status },
 	{ "PUT", "/spore/config", BEFORE, route_put_config },
-	{ "PUT", "/spore/stop", BEFORE | AFTER | BODY_MAY, route_stop },
+	{ "PUT", "/spore/stop", BEFORE | AFTER | BODY_MAY | HELD, route_stop },
 	{ "PUT", "/spore/snapshot", AFTER, route_snapshot },
 	{ "PUT", "/spore/restore", BEFORE, route_restore },
 };
@@ -75,6 +76,10 @@ err_t routes_dispatch(void *server, const char *method, const char *path, const 
 				 method, trimmed + 1);
 	TRY(body_read(method, (r->flags & BODY_MAY) != 0, text, len, d, &body));
 	TRY(phase_check(r, s, d));
+	if (s->held && (r->flags & HELD) == 0) {
+		http_park(&s->http, &s->waiting);
+		return OK;
+	}
 	c.id = id;
 	c.body = body;
 	return r->handler(&c, d, ret_body);

@@ -39,6 +39,8 @@ void server_ending(struct spore_server *s)
 	static const struct timeval now = { 0, 0 }, patience = { 1, 0 };
 
 	s->ending = true;
+	if (s->held)
+		return;
 	if (s->leaving != NULL && (s->http.replies == 0 || !evtimer_pending(s->leaving, NULL)))
 		(void)event_add(s->leaving, s->http.replies == 0 ? &now : &patience);
 }
@@ -197,6 +199,25 @@ static void on_ended(evutil_socket_t fd, short what, void *server)
 		(void)event_add(s->ended, NULL);
 }
 
+void server_hold(struct spore_server *s)
+{
+	s->held = true;
+	handoff_door_hold(s->handoff_door);
+	(void)event_del(s->ended);
+	(void)event_del(s->leaving);
+}
+
+void server_release(struct spore_server *s)
+{
+	s->held = false;
+	handoff_door_release(s->handoff_door);
+	http_unpark(&s->http, &s->waiting);
+	if (s->ending)
+		server_ending(s);
+	else
+		(void)event_add(s->ended, NULL);
+}
+
 static err_t join(struct spore_server *s, struct diag *d)
 {
 	TRY(http_open(&s->http, s->base, d));
@@ -255,6 +276,7 @@ void spore_server_close(spore_server *s)
 		return;
 	console_door_close(s->console_door);
 	handoff_door_close(s->handoff_door);
+	http_parking_drop(&s->waiting);
 	http_close(&s->http);
 	door_close(&s->console);
 	door_close(&s->handoff);

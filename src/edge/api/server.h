@@ -38,6 +38,8 @@ struct spore_server {
 	struct handoff_door *handoff_door;
 	json_t *draft;                   /* the configuration being built before the start */
 	bool configured;                 /* something was put into the draft */
+	bool held;
+	struct http_parking waiting;     /* until it is released */
 	bool ending;                     /* the machine has ended; replies are still going out */
 	int64_t started;                 /* CLOCK_REALTIME, seconds */
 	bool frozen;                     /* it ended as a zygote that another process has */
@@ -56,6 +58,11 @@ void server_leave(struct spore_server *s);
 must_check err_t server_join(struct spore_server *s, spore_machine *m, struct event_base *base,
 			     struct diag *d);
 
+/* A thread has the machine, for long perhaps. Until it is released, requests wait but for those that ask how
+ * it is or want it to stop; its end is told of after that. */
+void server_hold(struct spore_server *s);
+void server_release(struct spore_server *s);
+
 /* info.c: NAME/info.json, for `spore ps` when the machine is too busy to answer. */
 void info_write(struct spore_server *s);
 
@@ -71,6 +78,9 @@ void console_door_close(struct console_door *c);
 must_check err_t handoff_door_open(struct spore_server *s, struct diag *d,
 				   struct handoff_door **ret);
 void handoff_door_close(struct handoff_door *h);
+/* As server_hold. */
+void handoff_door_hold(struct handoff_door *h);
+void handoff_door_release(struct handoff_door *h);
 
 /* The machine's state; it is local, so there is always an answer. */
 enum spore_state server_state(struct spore_server *s);

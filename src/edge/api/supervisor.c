@@ -58,18 +58,23 @@ err_t errand_result(const struct errand *c, int status, struct diag *d)
 err_t errand_status(const struct errand *c, struct diag *d, json_t **ret_body)
 {
 	(void)d;
-	*ret_body = json_pack("{s:s, s:I, s:I, s:I, s:I, s:b}", "version", spore_version(), "pid",
+	*ret_body = json_pack("{s:s, s:I, s:I, s:I, s:I, s:b, s:I}", "version", spore_version(), "pid",
 			      (json_int_t)getpid(), "started", (json_int_t)c->s->started, "zygotes",
 			      (json_int_t)c->s->n_zygotes, "machines",
-			      (json_int_t)c->s->n_children, "keeps", c->s->keeper != NULL);
+			      (json_int_t)c->s->n_children, "keeps", c->s->keeper != NULL,
+			      "chores", (json_int_t)chores_count(c->s));
 	return OK;
 }
 
 /* ---- its life ---- */
 
+/* It does not end by a request, but perhaps with the reply to the last. */
 static void after_reply(void *supervisor)
 {
-	(void)supervisor; /* it does not end by a request */
+	struct spore_supervisor *s = supervisor;
+
+	if (s->quits && s->chores == NULL && s->http.replies == 0)
+		(void)event_base_loopbreak(s->base);
 }
 
 static err_t options_judge(const struct spore_supervisor_options *options,
@@ -87,6 +92,7 @@ static err_t open_all(struct spore_supervisor *s, struct diag *d)
 	s->base = event_base_new();
 	if (s->base == NULL)
 		return diag_fail(d, FAIL(ERR_NOMEM), "supervisor: out of memory");
+	TRY(chores_open(s, d));
 	TRY(keep_open(s, d));
 	TRY(http_open(&s->http, s->base, d));
 	return http_listen(&s->http, &s->door, d);
@@ -106,6 +112,7 @@ static err_t supervisor_new(const struct spore_supervisor_options *options,
 	s->options = o;
 	s->claim = RUN_CLAIM_NONE;
 	s->door.fd = FD_NONE;
+	s->chore_fd = FD_NONE;
 	s->started = (int64_t)time(NULL);
 	s->http.handler = supervisor_dispatch;
 	s->http.after = after_reply;
@@ -136,13 +143,15 @@ int spore_supervisor_run(spore_supervisor *s, const struct spore_watch *watches,
 
 void spore_supervisor_quit(spore_supervisor *s)
 {
-	(void)event_base_loopbreak(s->base);
+	if (chores_quit(s))
+		(void)event_base_loopbreak(s->base);
 }
 
 void spore_supervisor_close(spore_supervisor *s)
 {
 	if (s == NULL)
 		return;
+	chores_close(s);
 	if (s->leaves)
 		children_leave(s);
 	else

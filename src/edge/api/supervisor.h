@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The supervisor, inside. One thread and one loop, in which its own socket and those of all its children
- * are served. A child is a struct spore_server of its own in that loop, with a folder in the runtime
+/* The supervisor, inside. One loop, in which its own socket and those of all its children are served; what
+ * takes long is done beside it (supervisor_chore.c). A child is a struct spore_server of its own in that loop, with a folder in the runtime
  * directory (docs/design/0019-a-child-has-a-folder.md), so all that is said to machines by name reaches
  * it. Everything is seen through spore.h alone. */
 #pragma once
@@ -26,7 +26,7 @@ struct kept_zygote {
 	char *file;            /* it was read from; NULL: it was a machine, */
 	char machine[RUN_NAME_MAX + 1]; /* of this name */
 	struct { dev_t dev; ino_t ino; off_t size; struct timespec written; } stamp; /* the file's */
-	spore_zygote *zygote;  /* NULL: removed */
+	spore_zygote *zygote;  /* NULL: removed, or, when listed, not there yet */
 	spore_pool *pool;      /* made with the first child */
 	char *id;
 };
@@ -36,6 +36,7 @@ struct kept_child {
 	spore_machine *machine;
 	struct spore_server *server;
 	struct kept_zygote *zygote; /* one use */
+	bool busy; /* a chore has the machine; its server is held */
 };
 
 struct end_note {
@@ -62,6 +63,12 @@ struct spore_supervisor {
 	struct end_note ends[ENDS_KEPT];
 	uint64_t n_ends;
 	struct spore_error fault; /* of the call that the current request led to */
+	struct chore *chores;     /* going on */
+	fd_t chore_fd;            /* an eventfd: one of them has something to say */
+	struct event *chore_event;
+	struct http_parking waiting; /* for what a chore has */
+	bool quits;               /* once there are no chores */
+	bool closes;
 };
 
 /* A request to the supervisor. */
@@ -81,10 +88,46 @@ errand_handler errand_pool_put;
 /* What a public call said, with &supervisor->fault as its last argument. */
 must_check err_t errand_result(const struct errand *c, int status, struct diag *d);
 
-/* supervisor_zygote.c */
+/* supervisor_chore.c: what takes as long as memory takes to copy, or a worker to answer, on a thread of its
+ * own, while the loop goes on. The request that led to it is answered when it is done. */
+struct chore_order {
+	struct spore_supervisor *supervisor;
+	/* On the thread: touches nothing but this order, with public calls. `progress` is for
+	 * chore_progress. What is returned is as the call's. */
+	int (*work)(struct chore_order *o, void *progress, struct spore_error *err);
+	/* In the loop, with what came of it. Returns what the client is told. */
+	err_t (*finish)(struct chore_order *o, err_t e, struct diag *d, json_t **ret_body);
+	bool again;                 /* if it succeeds, the request is handled anew instead */
+	struct kept_zygote *listed; /* one use; NULL: of none */
+	struct kept_child *child;   /* busy with it; NULL: of none */
+	spore_zygote *zygote;       /* what it makes or takes; one reference */
+	char *text;                 /* a path, or what the call has to say; owned */
+	bool flag;
+};
+/* The current request waits for it. */
+must_check err_t chore_start(const struct chore_order *o, struct diag *d);
+void chore_progress(void *progress, uint64_t done, uint64_t of);
+/* The current request is handled anew when a chore has ended: one has what it is about. Never OK. */
+must_check err_t chore_await(struct spore_supervisor *s, struct diag *d);
+must_check err_t chores_open(struct spore_supervisor *s, struct diag *d);
+size_t chores_count(const struct spore_supervisor *s);
+/* No more of them; true: there is nothing to wait for, or somebody does not want to. */
+bool chores_quit(struct spore_supervisor *s);
+/* Waits for those that there are. */
+void chores_close(struct spore_supervisor *s);
+
+/* supervisor_zygote.c. Not OK for one that is not there yet, too: the request waits for it. */
 must_check err_t zygote_find(struct spore_supervisor *s, const char *name, struct diag *d,
 			     struct kept_zygote **ret);
-/* Of a file; the one that was read from it before, if it has not changed since. */
+bool zygote_is_named(const struct spore_supervisor *s, const char *name);
+bool zygote_is_coming(const struct kept_zygote *z);
+/* With a name that is free, and room in the table. */
+must_check err_t kept_zygote_check(struct spore_supervisor *s, const char *name, struct diag *d);
+/* Its use is the table's no more, and its memory goes. */
+void kept_zygote_unlist(struct kept_zygote *z);
+/* supervisor_make.c */
+/* Of a file; the one that was read from it before, if it has not changed since. Else not OK: the request
+ * is handled anew when it has been read. */
 must_check err_t zygote_of_file(struct spore_supervisor *s, const char *path, struct diag *d,
 				struct kept_zygote **ret);
 void kept_zygote_drop(struct kept_zygote *z); /* one use; accepts NULL */

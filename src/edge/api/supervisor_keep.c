@@ -125,7 +125,8 @@ static err_t start(struct spore_supervisor *s, struct diag *d)
 static err_t put_all(struct spore_supervisor *s, struct diag *d)
 {
 	for (size_t i = 0; i < s->n_zygotes; i++)
-		TRY(put_zygote(s->zygotes[i], d));
+		if (!zygote_is_coming(s->zygotes[i]))
+			TRY(put_zygote(s->zygotes[i], d));
 	for (size_t i = 0; i < s->n_children; i++) {
 		if (!s->children[i]->zygote->listed)
 			TRY(put_zygote(s->children[i]->zygote, d));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One lock per handle; what it asks its worker takes microseconds, and a worker that does not answer
- * within a minute is killed. */
+/* Two locks per handle. What a worker is asked takes microseconds, or as long as memory takes to copy, or
+ * a minute when it does not answer and is killed; whoever only wants to know how the machine is does not
+ * wait for that. */
 #include "edge/lib/child_parts.h"
 
 #include <errno.h>
@@ -20,28 +21,38 @@ static struct child *child_of(spore_machine *m)
 	return (struct child *)m;
 }
 
-struct child_locked { pthread_mutex_t *lock; };
+struct locked { pthread_mutex_t *lock; };
 
-static struct child_locked child_lock(struct child *c)
+static struct locked lock(pthread_mutex_t *m)
 {
-	(void)pthread_mutex_lock(&c->lock);
-	return (struct child_locked){ &c->lock };
+	(void)pthread_mutex_lock(m);
+	return (struct locked){ m };
 }
 
-static void child_unlock(struct child_locked *k)
+static void unlock(struct locked *k)
 {
 	(void)pthread_mutex_unlock(k->lock);
 }
 
 /* Holds the lock until the end of the block. */
-#define CHILD_LOCK(c) \
-	__attribute__((cleanup(child_unlock), unused)) struct child_locked locked_ = child_lock(c)
+#define HOLD(mutex) __attribute__((cleanup(unlock), unused)) struct locked held_ = lock(mutex)
 
-/* ---- what has become of it (lock held) ---- */
+/* ---- what has become of it (only by who talks) ---- */
+
+static void become(struct child *c, enum spore_state state)
+{
+	HOLD(&c->lock);
+
+	c->state = state;
+}
 
 static void end(struct child *c, enum vm_outcome o, const struct diag *d)
 {
+	HOLD(&c->lock);
+
 	c->state = SPORE_ENDED;
+	if (c->stopped && o == VM_ERROR)
+		o = VM_STOPPED;
 	c->outcome = (enum spore_outcome)o;
 	if (o == VM_ERROR || o == VM_CRASH)
 		(void)error_give(FAIL(ERR_INTERNAL), d, &c->why);
@@ -60,12 +71,33 @@ static void refresh(struct child *c)
 		end(c, o, &d);
 }
 
+/* Unless somebody talks to it: that one will notice. */
+static void glance(struct child *c)
+{
+	if (pthread_mutex_trylock(&c->talk) != 0)
+		return;
+	refresh(c);
+	(void)pthread_mutex_unlock(&c->talk);
+}
+
 /* What was asked has failed: perhaps because there is nobody any more. */
 static err_t after(struct child *c, err_t e)
 {
 	if (failed(e))
 		refresh(c);
 	return e;
+}
+
+/* False: somebody asks it what takes long. */
+static bool moment(pthread_mutex_t *m)
+{
+	struct timespec until;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += 2000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	return pthread_mutex_clocklock(m, CLOCK_MONOTONIC, &until) == 0;
 }
 
 /* ---- the calls ---- */
@@ -87,14 +119,14 @@ static err_t child_restore(spore_machine *m, const char *path,
 static err_t pause_now(struct child *c, struct diag *d)
 {
 	TRY(after(c, worker_pause(c->worker, d)));
-	c->state = SPORE_PAUSED;
+	become(c, SPORE_PAUSED);
 	return OK;
 }
 
 static err_t child_pause(spore_machine *m, struct diag *d)
 {
 	struct child *c = child_of(m);
-	CHILD_LOCK(c);
+	HOLD(&c->talk);
 
 	refresh(c);
 	if (c->state == SPORE_PAUSED)
@@ -105,7 +137,7 @@ static err_t child_pause(spore_machine *m, struct diag *d)
 static err_t child_resume(spore_machine *m, struct diag *d)
 {
 	struct child *c = child_of(m);
-	CHILD_LOCK(c);
+	HOLD(&c->talk);
 
 	refresh(c);
 	if (c->state == SPORE_RUNNING)
@@ -113,7 +145,7 @@ static err_t child_resume(spore_machine *m, struct diag *d)
 	if (c->state != SPORE_PAUSED)
 		return machine_state_fail(c->state, "resume", d);
 	TRY(after(c, worker_resume(c->worker, d)));
-	c->state = SPORE_RUNNING;
+	become(c, SPORE_RUNNING);
 	return OK;
 }
 
@@ -131,7 +163,7 @@ static err_t child_freeze(spore_machine *m, const struct spore_freeze_options *o
 			  struct zygote **ret_zygote, struct diag *d)
 {
 	struct child *c = child_of(m);
-	CHILD_LOCK(c);
+	HOLD(&c->talk);
 
 	refresh(c);
 	if (c->state == SPORE_RUNNING && (o->flags & SPORE_FREEZE_PAUSE) != 0)
@@ -147,7 +179,7 @@ static err_t child_branch(spore_machine *m, struct zygote **ret_zygote, uint64_t
 			  struct diag *d)
 {
 	struct child *c = child_of(m);
-	CHILD_LOCK(c);
+	HOLD(&c->talk);
 
 	refresh(c);
 	if (c->state != SPORE_RUNNING)
@@ -155,25 +187,38 @@ static err_t child_branch(spore_machine *m, struct zygote **ret_zygote, uint64_t
 	return after(c, worker_branch(c->worker, d, ret_zygote, ret_pause_ns));
 }
 
+/* What it is asked in this moment then fails, soon. */
+static void stop_at_once(struct child *c)
+{
+	HOLD(&c->lock);
+
+	c->stopped = true;
+	worker_kill(c->worker);
+}
+
 static err_t child_stop(spore_machine *m, struct diag *d)
 {
 	struct child *c = child_of(m);
-	CHILD_LOCK(c);
 
 	(void)d;
+	if (!moment(&c->talk)) {
+		stop_at_once(c);
+		(void)pthread_mutex_lock(&c->talk);
+	}
 	refresh(c);
 	if (c->state != SPORE_ENDED)
 		end(c, VM_STOPPED, NULL);
+	(void)pthread_mutex_unlock(&c->talk);
 	return OK;
 }
 
 static err_t child_state(spore_machine *m, enum spore_state *ret_state, struct diag *d)
 {
 	struct child *c = child_of(m);
-	CHILD_LOCK(c);
 
 	(void)d;
-	refresh(c);
+	glance(c);
+	HOLD(&c->lock);
 	*ret_state = c->state;
 	return OK;
 }
@@ -182,25 +227,28 @@ static err_t child_outcome(spore_machine *m, enum spore_outcome *ret_outcome,
 			   struct spore_error *ret_why, struct diag *d)
 {
 	struct child *c = child_of(m);
-	CHILD_LOCK(c);
 
 	(void)d;
-	refresh(c);
+	glance(c);
+	HOLD(&c->lock);
 	*ret_outcome = c->outcome;
 	if (c->why.text[0] != '\0' && ret_why != NULL)
 		*ret_why = c->why;
 	return OK;
 }
 
-/* Never holds the lock while it waits. */
+/* Holds no lock while it waits. Who talks to a worker that is no more will not be long. */
 static err_t child_wait(spore_machine *m, int timeout_ms, enum spore_outcome *ret_outcome,
 			struct spore_error *ret_why, struct diag *d)
 {
-	struct pollfd p = { .fd = worker_pidfd(child_of(m)->worker), .events = POLLIN };
+	struct child *c = child_of(m);
+	struct pollfd p = { .fd = worker_pidfd(c->worker), .events = POLLIN };
 
 	while (poll(&p, 1, timeout_ms) < 0)
 		if (errno != EINTR)
 			return diag_sys(d, FAIL_SYS(errno), "wait");
+	HOLD(&c->talk);
+	refresh(c);
 	return child_outcome(m, ret_outcome, ret_why, d);
 }
 
@@ -219,8 +267,7 @@ static void put_phase(struct spore_timings *t, const char *name, uint64_t from, 
 /* The worker's clock is ours. What it says of its own is not believed to be more than nonsense. */
 static err_t child_timings(spore_machine *m, struct spore_timings *ret_timings, struct diag *d)
 {
-	struct child *c = child_of(m);
-	CHILD_LOCK(c);
+	const struct child *c = child_of(m);
 	const struct board *b = worker_board(c->worker);
 	struct spore_timings t = { 0 };
 
@@ -257,29 +304,35 @@ static err_t child_name(spore_machine *m, char **ret_name, struct diag *d)
 	return OK;
 }
 
-static err_t child_input(spore_machine *m, const void *bytes, size_t n, size_t *ret_taken,
-			 struct diag *d)
+static err_t input(struct child *c, const void *bytes, size_t n, size_t *ret_taken, struct diag *d)
 {
-	struct child *c = child_of(m);
-	CHILD_LOCK(c);
-
 	refresh(c);
 	if (c->state != SPORE_RUNNING && c->state != SPORE_PAUSED)
 		return machine_state_fail(c->state, "console", d);
-	*ret_taken = 0;
 	if (c->state == SPORE_PAUSED)
 		return OK;
 	return after(c, worker_input(c->worker, bytes, n, d, ret_taken));
 }
 
+static err_t child_input(spore_machine *m, const void *bytes, size_t n, size_t *ret_taken,
+			 struct diag *d)
+{
+	struct child *c = child_of(m);
+	err_t e;
+
+	*ret_taken = 0;
+	if (!moment(&c->talk))
+		return OK; /* there is no room now */
+	e = input(c, bytes, n, ret_taken, d);
+	(void)pthread_mutex_unlock(&c->talk);
+	return e;
+}
+
 static err_t child_output(spore_machine *m, uint64_t from, void *ret_bytes, size_t cap,
 			  uint64_t *ret_from, size_t *ret_n, struct diag *d)
 {
-	struct child *c = child_of(m);
-	CHILD_LOCK(c);
-
 	(void)d;
-	*ret_n = board_read(worker_board(c->worker), from, ret_bytes, cap, ret_from);
+	*ret_n = board_read(worker_board(child_of(m)->worker), from, ret_bytes, cap, ret_from);
 	return OK;
 }
 
@@ -317,6 +370,7 @@ static void child_free(spore_machine *m)
 	for (size_t i = 0; i < c->files.n; i++)
 		free((void *)(uintptr_t)c->files.disk[i].path);
 	free(c->files.disk);
+	(void)pthread_mutex_destroy(&c->talk);
 	(void)pthread_mutex_destroy(&c->lock);
 	free(c);
 }

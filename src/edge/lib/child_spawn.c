@@ -57,6 +57,7 @@ static err_t child_new(struct diag *d, struct child **ret)
 	if (c == NULL)
 		return diag_fail(d, FAIL(ERR_NOMEM), "machine: out of memory");
 	c->base.ops = &child_ops;
+	(void)pthread_mutex_init(&c->talk, NULL);
 	(void)pthread_mutex_init(&c->lock, NULL);
 	*ret = c;
 	return OK;
