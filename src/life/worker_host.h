@@ -7,7 +7,8 @@
  *   worker_spawn        in the time of one message each way
  *
  * Everything that it says is judged; everything that it could hand over is judged where it is opened.
- * One thread at a time uses a worker, but for worker_kill. */
+ * One thread at a time uses a worker, but for worker_kill, and for what only looks at its process, its board
+ * and how it ended. */
 #pragma once
 
 #include "life/parcel.h"

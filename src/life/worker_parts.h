@@ -18,7 +18,7 @@ struct worker {
 	struct zygote *primed; /* a reference; NULL: none yet */
 	bool spawned;          /* from that */
 	_Atomic bool gone;     /* the process has ended and was waited for */
-	enum vm_outcome outcome;
+	_Atomic enum vm_outcome outcome;
 	struct diag why;
 };
 

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What takes long does not keep others from the supervisor: while a worker, or another monitor, is stopped
 in the middle of a freeze or a branch, all the rest is answered."""
+import json
 import os
 import signal
+import socket
 import sys
 
 ROOT = os.environ['ROOT']
@@ -59,6 +61,21 @@ def zygotes(place):
     return sorted(r['name'] for r in rows(place, 'zygotes'))
 
 
+def request(path, method, target, body):
+    """A client that has asked, and does not read."""
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    s.settimeout(PATIENCE)
+    s.connect(path)
+    text = json.dumps(body)
+    s.sendall(f'{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(text)}\r\n\r\n{text}'.encode())
+    return s
+
+
+def answered(s):
+    """The status of its answer."""
+    return int(s.recv(4096).split()[1])
+
+
 def check_others(t, place, what, expected):
     p = place.spore('spawn', 'z', '--name', 'other')
     t.case(f'{what}: others are spawned', p.returncode == 0 and
@@ -110,10 +127,58 @@ def check_freeze(t, place, supervisor):
     with Stopped(worker):
         p = start(place, 'freeze', 'a', '--as', 'one')
         check_others(t, place, 'a freeze', {'a': 'running'})
+        pause = request(place.at('run', 'a', 'api.sock'), 'PATCH', '/vm', {'state': 'Paused'})
+        call(place.at('run', 'a', 'api.sock'), 'GET', '/')  # the other was looked at, then
     status, out, err = ends(p)
     t.case('it is frozen', status == 0 and zygotes(place) == ['one', 'z'], (status, out, err))
+    t.case('who waited for it is told that it has ended', answered(pause) == 400)
+    pause.close()
     t.case('it is no more', states(place) == {})
     place.spore('zygotes', '--rm', 'one')
+
+
+def check_crowd(t, place, supervisor):
+    worker = spawn(place, supervisor, 'a')
+    at = place.at('run', 'a', 'api.sock')
+    with Stopped(worker):
+        p = start(place, 'branch', 'a', '--as', 'one')
+        for crowd in ('seven may wait for a machine', 'seven others, when they have left'):
+            waiting = [request(at, 'PATCH', '/vm', {'state': 'Resumed'}) for _ in range(7)]
+            status, _, said = call(at, 'PATCH', '/vm', {'state': 'Resumed'})
+            t.case(crowd, status == 400 and '7 requests wait already' in said['fault_message'], said)
+            t.case(f'{crowd}: and it can be asked how it is',
+                   call(at, 'GET', '/spore/status')[2]['state'] == 'Running')
+            if crowd.startswith('seven others'):
+                break
+            for s in waiting:
+                s.close()
+    t.case('those that waited are answered', [answered(s) for s in waiting] == [204] * 7)
+    t.case('and who had it branched', ends(p)[0] == 0)
+    place.spore('zygotes', '--rm', 'one')
+    for s in waiting:
+        s.close()
+
+
+def check_surplus(t, place, supervisor):
+    idle = [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) for _ in range(10)]
+    for s in idle:
+        s.connect(sock(place))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+        s.connect(sock(place))
+        t.case('ten clients are served', answered(s) == 503)
+    with Stopped(supervisor.pid):
+        more = [request(sock(place), 'PUT', f'/spore/zygotes/x{n}', {'machine': 'a', 'branch': True})
+                for n in range(4)]
+    t.case('clients beyond ten are refused', [answered(s) for s in more] == [503] * 4)
+    for s in idle + more:
+        s.close()
+    wait_for(lambda: place.spore('zygotes').returncode == 0, 'the ten to be gone')
+    t.case('and what they asked for is not done', zygotes(place) == ['z'], zygotes(place))
+    call(sock(place), 'GET', '/spore/status', headers={'Connection': 'close'})
+    with Console(place, 'a') as c:
+        c.s.sendall(b'echo heard\n')
+        t.case('who takes the place of one that has closed is heard', 'ok heard' in c.until('ok heard'))
+    place.spore('stop', 'a')
 
 
 def check_stop(t, place, supervisor):
@@ -232,6 +297,8 @@ def main():
             assert place.spore('freeze', 'base', '--as', 'z').returncode == 0
             check_branch(t, place, supervisor)
             check_freeze(t, place, supervisor)
+            check_crowd(t, place, supervisor)
+            check_surplus(t, place, supervisor)
             check_stop(t, place, supervisor)
             check_worker_dies(t, place, supervisor)
             check_other_monitor(t, place)

@@ -73,6 +73,7 @@ static void client_write(struct console_door *c)
 				 c->n_pending - c->done_pending, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+			(void)event_del(c->output); /* it may have more to say all the time */
 			(void)event_add(c->writing, NULL);
 			return;
 		}
@@ -86,9 +87,12 @@ static void client_write(struct console_door *c)
 
 static void on_writable(evutil_socket_t fd, short what, void *door)
 {
+	struct console_door *c = door;
+
 	(void)fd;
 	(void)what;
-	client_write(door);
+	(void)event_add(c->output, NULL);
+	client_write(c);
 }
 
 /* Hands over what was typed; what the console has no room for waits. */

@@ -38,13 +38,31 @@ static const char *method_word(enum evhttp_cmd_type t)
 	return "?";
 }
 
-static void reply_gone(struct evhttp_request *req, void *front)
+static void reply_over(struct http_front *f)
+{
+	f->replies--;
+	f->after(f->ctx);
+}
+
+/* The connection has ended first. */
+static void reply_lost(struct evhttp_connection *c, void *front)
 {
 	struct http_front *f = front;
 
-	(void)req;
-	f->replies--;
-	f->after(f->ctx);
+	(void)c;
+	if (!f->closed)
+		reply_over(f);
+}
+
+/* Nothing is waited for on a descriptor that libevent may be about to close: by the references that are kept
+ * (http_connection.c) the events would outlive it. If it goes on, libevent enables them again. */
+static void reply_gone(struct evhttp_request *req, void *front)
+{
+	struct evhttp_connection *c = evhttp_request_get_connection(req);
+
+	evhttp_connection_set_closecb(c, NULL, NULL);
+	(void)bufferevent_disable(evhttp_connection_get_bufferevent(c), EV_READ | EV_WRITE);
+	reply_over(front);
 }
 
 static void reply_send(struct http_front *f, struct evhttp_request *req, int code,
@@ -61,6 +79,7 @@ static void reply_send(struct http_front *f, struct evhttp_request *req, int cod
 	}
 	free(text);
 	f->replies++;
+	evhttp_connection_set_closecb(evhttp_request_get_connection(req), reply_lost, f);
 	evhttp_request_set_on_complete_cb(req, reply_gone, f);
 	evhttp_send_reply(req, code, NULL, NULL);
 }
@@ -107,13 +126,6 @@ static const char *path_of(struct evhttp_request *req)
 
 /* ---- requests that wait ---- */
 
-struct http_parked {
-	struct http_parked *next;
-	struct evhttp_request *req; /* the connection's */
-	char *text;
-	size_t len;
-};
-
 static struct http_parked *parked_free(struct http_parked *p)
 {
 	struct http_parked *next = p->next;
@@ -123,33 +135,45 @@ static struct http_parked *parked_free(struct http_parked *p)
 	return next;
 }
 
-static struct bufferevent *stream_of(const struct http_parked *p)
+err_t http_park_check(const struct http_front *f, struct diag *d)
 {
-	return evhttp_connection_get_bufferevent(evhttp_request_get_connection(p->req));
+	return f->n_parked < HTTP_PARKED_MAX
+		       ? OK
+		       : diag_fail(d, FAIL(ERR_STATE), "%d requests wait already", HTTP_PARKED_MAX);
 }
 
-static struct http_parked *leave_park(struct http_parking *p)
-{
-	struct http_parked *first = p->first;
-
-	for (const struct http_parked *each = first; each != NULL; each = each->next)
-		(void)bufferevent_enable(stream_of(each), EV_READ);
-	*p = (struct http_parking){ NULL, NULL };
-	return first;
-}
-
-/* Nothing is read from its client meanwhile: the connection stays, and no patience runs out. */
-void http_park(struct http_front *f, struct http_parking *p)
+/* Nothing is read from its client meanwhile: libevent expects no more of it, and its patience is its own. */
+err_t http_park(struct http_front *f, struct http_parking *p, struct diag *d)
 {
 	struct http_parked *last = f->current;
 
+	TRY(http_park_check(f, d));
+	f->parked[f->n_parked++] = last;
 	if (p->first == NULL)
 		p->end = &p->first;
-	(void)bufferevent_disable(stream_of(last), EV_READ);
+	(void)bufferevent_disable(parked_stream(last), EV_READ | EV_WRITE);
 	last->next = NULL;
 	*p->end = last;
 	p->end = &last->next;
 	f->current = NULL;
+	return OK;
+}
+
+static void unregister(struct http_front *f, const struct http_parked *p)
+{
+	for (size_t i = 0; i < f->n_parked; i++)
+		if (f->parked[i] == p)
+			f->parked[i] = f->parked[--f->n_parked];
+}
+
+static struct http_parked *leave_park(struct http_front *f, struct http_parking *p)
+{
+	struct http_parked *first = p->first;
+
+	for (const struct http_parked *each = first; each != NULL; each = each->next)
+		unregister(f, each);
+	*p = (struct http_parking){ NULL, NULL };
+	return first;
 }
 
 static void serve(struct http_front *f, struct http_parked *p)
@@ -171,36 +195,47 @@ static void serve(struct http_front *f, struct http_parked *p)
 
 void http_unpark(struct http_front *f, struct http_parking *p)
 {
-	struct http_parked *next, *each = leave_park(p);
+	struct http_parked *next, *each = leave_park(f, p);
 
 	for (; each != NULL; each = next) {
 		next = each->next;
-		serve(f, each);
+		if (each->req != NULL)
+			serve(f, each);
+		else
+			(void)parked_free(each);
 	}
 }
 
 void http_answer(struct http_front *f, struct http_parking *p, err_t e, const struct diag *d,
 		 json_t *body)
 {
-	for (struct http_parked *each = leave_park(p); each != NULL; each = parked_free(each))
-		answer(f, each->req, e, d, body);
+	for (struct http_parked *each = leave_park(f, p); each != NULL; each = parked_free(each))
+		if (each->req != NULL)
+			answer(f, each->req, e, d, body);
 	f->after(f->ctx);
 }
 
-void http_parking_drop(struct http_parking *p)
+void http_parking_drop(struct http_front *f, struct http_parking *p)
 {
-	for (struct http_parked *each = p->first; each != NULL;)
+	for (struct http_parked *each = leave_park(f, p); each != NULL;)
 		each = parked_free(each);
-	*p = (struct http_parking){ NULL, NULL };
 }
 
 static void handle(struct evhttp_request *req, void *front)
 {
-	struct http_parked *p = calloc(1, sizeof *p);
+	struct http_parked *p;
 	struct http_front *f = front;
 	struct diag d = DIAG_INIT;
+	owned_json too_many = NULL;
 	err_t e;
 
+	if (!connection_is_served(f, req)) {
+		too_many = json_pack("{s:s}", "error", HTTP_TOO_MANY);
+		(void)evhttp_add_header(evhttp_request_get_output_headers(req), "Connection", "close");
+		reply_send(f, req, 503, too_many);
+		return;
+	}
+	p = calloc(1, sizeof *p);
 	e = p != NULL ? body_take(req, &d, &p->text, &p->len)
 		      : diag_fail(&d, FAIL(ERR_NOMEM), "out of memory");
 	if (failed(e)) {
@@ -222,9 +257,10 @@ static void progress(const struct http_parked *p, uint64_t done, uint64_t of)
 	char line[128];
 	int fd, n;
 
-	if (evhttp_find_header(evhttp_request_get_input_headers(p->req), "Spore-Progress") == NULL)
+	if (p->req == NULL ||
+	    evhttp_find_header(evhttp_request_get_input_headers(p->req), "Spore-Progress") == NULL)
 		return;
-	fd = bufferevent_getfd(stream_of(p));
+	fd = bufferevent_getfd(parked_stream(p));
 	n = snprintf(line, sizeof line, "HTTP/1.1 102 Processing\r\n"
 		     "Spore-Progress: %" PRIu64 "/%" PRIu64 "\r\n\r\n", done, of);
 	/* All or nothing: half a header would spoil the reply. A full socket takes none of it. */
@@ -248,6 +284,8 @@ void http_parking_progress(const struct http_parking *p, uint64_t done, uint64_t
 
 void http_close(struct http_front *f)
 {
+	f->closed = true;
+	connections_quiet(f);
 	if (f->http != NULL)
 		evhttp_free(f->http);
 	connections_drop(f);

@@ -13,6 +13,7 @@
 enum {
 	HTTP_BODY_MAX = 51200,      /* Firecracker's default */
 	HTTP_CONNECTIONS_MAX = 10,
+	HTTP_PARKED_MAX = 7,        /* so that somebody can still ask how it is, or stop it */
 	HTTP_IDLE_SECONDS = 60,
 	ACCEPT_AGAIN_MS = 20,       /* after a connection that could not be accepted */
 };
@@ -35,7 +36,11 @@ struct http_front {
 	struct evhttp *http;
 	size_t n_connections;             /* references, swept when one more comes in */
 	struct bufferevent *connections[HTTP_CONNECTIONS_MAX];
+	struct surplus *surplus;          /* connections that are told that they are too many */
+	size_t n_parked;
+	struct http_parked *parked[HTTP_PARKED_MAX]; /* in any parking */
 	unsigned replies;                 /* on their way */
+	bool closed;
 	struct http_parked *current;      /* being handled: where progress may be told */
 };
 
@@ -48,8 +53,11 @@ void http_close(struct http_front *f);
 void http_progress(void *front, uint64_t done, uint64_t of);
 
 /* By a handler: the request that it handles is answered later, and what the handler returns does not
- * count. It stays in `p` until one of these, or the front is closed. */
-void http_park(struct http_front *f, struct http_parking *p);
+ * count. It stays in `p` until one of these; a client that leaves meanwhile is not answered. ERR_STATE when
+ * too many wait. */
+must_check err_t http_park(struct http_front *f, struct http_parking *p, struct diag *d);
+/* Would that be OK? */
+must_check err_t http_park_check(const struct http_front *f, struct diag *d);
 /* All in `p` are handled as if they came now. */
 void http_unpark(struct http_front *f, struct http_parking *p);
 /* All in `p` get this answer: as a handler's. */
@@ -57,5 +65,5 @@ void http_answer(struct http_front *f, struct http_parking *p, err_t e, const st
 		 json_t *body);
 /* As http_progress, to all in `p`. */
 void http_parking_progress(const struct http_parking *p, uint64_t done, uint64_t of);
-/* Nobody is answered: the front is about to be closed, and hangs up. */
-void http_parking_drop(struct http_parking *p);
+/* Nobody is answered: before the front is closed, which hangs up. */
+void http_parking_drop(struct http_front *f, struct http_parking *p);

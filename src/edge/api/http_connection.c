@@ -1,16 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How many clients there are: one too many is told so, and sent away. */
 #include <event2/bufferevent.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
 #include "edge/api/http_connection.h"
 
 struct surplus {
+	struct surplus *next;
+	struct http_front *front; /* NULL: it was closed */
 	struct bufferevent *bev;
+	bool answered;
 };
 
-#define SURPLUS_BODY "{ \"error\": \"Too many open connections\" }"
+#define SURPLUS_BODY "{ \"error\": \"" HTTP_TOO_MANY "\" }"
+
+static void surplus_unlink(struct surplus *x)
+{
+	struct surplus **at = &x->front->surplus;
+
+	while (*at != x)
+		at = &(*at)->next;
+	*at = x->next;
+}
 
 /* Says so in one line and hangs up; evhttp sees the end and frees the connection. */
 static void refuse_surplus(evutil_socket_t fd, short what, void *arg)
@@ -23,10 +36,12 @@ static void refuse_surplus(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	fd = bufferevent_getfd(x->bev);
-	if (fd >= 0) {
+	if (fd >= 0 && !x->answered && x->front != NULL) {
 		(void)send(fd, text, sizeof text - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 		(void)shutdown(fd, SHUT_RDWR);
 	}
+	if (x->front != NULL)
+		surplus_unlink(x);
 	(void)bufferevent_decref(x->bev);
 	free(x);
 }
@@ -38,12 +53,54 @@ static void surplus_later(struct http_front *f, struct bufferevent *bev)
 
 	if (x == NULL)
 		return;
-	x->bev = bev;
-	bufferevent_incref(bev);
-	if (event_base_once(f->base, -1, EV_TIMEOUT, refuse_surplus, x, &now) == 0)
+	*x = (struct surplus){ .next = f->surplus, .front = f, .bev = bev };
+	if (event_base_once(f->base, -1, EV_TIMEOUT, refuse_surplus, x, &now) != 0) {
+		free(x);
 		return;
-	(void)bufferevent_decref(bev);
-	free(x);
+	}
+	bufferevent_incref(bev);
+	f->surplus = x;
+}
+
+/* Its request may have come in before it was refused. */
+bool connection_is_served(struct http_front *f, struct evhttp_request *req)
+{
+	struct evhttp_connection *c = evhttp_request_get_connection(req);
+	struct bufferevent *bev = evhttp_connection_get_bufferevent(c);
+
+	for (struct surplus *x = f->surplus; x != NULL; x = x->next)
+		if (x->bev == bev)
+			x->answered = true;
+	for (size_t i = 0; i < f->n_connections; i++)
+		if (f->connections[i] == bev)
+			return true;
+	return false;
+}
+
+struct bufferevent *parked_stream(const struct http_parked *p)
+{
+	return evhttp_connection_get_bufferevent(evhttp_request_get_connection(p->req));
+}
+
+/* Of a parked request's connection nothing is read, so its end is not seen. */
+static void leavers_drop(struct http_front *f)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < f->n_parked; i++) {
+		struct http_parked *p = f->parked[i];
+		struct pollfd end = { .fd = bufferevent_getfd(parked_stream(p)) };
+
+		if (poll(&end, 1, 0) != 1 || (end.revents & (POLLHUP | POLLERR)) == 0) {
+			f->parked[kept++] = p;
+			continue;
+		}
+		evhttp_connection_free(evhttp_request_get_connection(p->req)); /* and the request */
+		p->req = NULL;
+		free(p->text);
+		p->text = NULL;
+	}
+	f->n_parked = kept;
 }
 
 /* libevent 2.1 tells nobody when a connection ends. A connection that has ended has no callbacks left
@@ -78,6 +135,7 @@ struct bufferevent *connection_new(struct event_base *base, void *front)
 
 	if (bev == NULL)
 		return NULL;
+	leavers_drop(f);
 	connections_sweep(f, false);
 	if (f->n_connections == HTTP_CONNECTIONS_MAX) {
 		surplus_later(f, bev);
@@ -88,7 +146,15 @@ struct bufferevent *connection_new(struct event_base *base, void *front)
 	return bev;
 }
 
+void connections_quiet(struct http_front *f)
+{
+	for (size_t i = 0; i < f->n_connections; i++)
+		(void)bufferevent_disable(f->connections[i], EV_READ | EV_WRITE);
+}
+
 void connections_drop(struct http_front *f)
 {
+	for (struct surplus *x = f->surplus; x != NULL; x = x->next)
+		x->front = NULL;
 	connections_sweep(f, true);
 }

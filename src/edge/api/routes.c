@@ -76,10 +76,8 @@ err_t routes_dispatch(void *server, const char *method, const char *path, const 
 				 method, trimmed + 1);
 	TRY(body_read(method, (r->flags & BODY_MAY) != 0, text, len, d, &body));
 	TRY(phase_check(r, s, d));
-	if (s->held && (r->flags & HELD) == 0) {
-		http_park(&s->http, &s->waiting);
-		return OK;
-	}
+	if (s->held && (r->flags & HELD) == 0)
+		return http_park(&s->http, &s->waiting, d);
 	c.id = id;
 	c.body = body;
 	return r->handler(&c, d, ret_body);

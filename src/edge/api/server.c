@@ -276,7 +276,7 @@ void spore_server_close(spore_server *s)
 		return;
 	console_door_close(s->console_door);
 	handoff_door_close(s->handoff_door);
-	http_parking_drop(&s->waiting);
+	http_parking_drop(&s->http, &s->waiting);
 	http_close(&s->http);
 	door_close(&s->console);
 	door_close(&s->handoff);

@@ -26,7 +26,8 @@ struct kept_zygote {
 	char *file;            /* it was read from; NULL: it was a machine, */
 	char machine[RUN_NAME_MAX + 1]; /* of this name */
 	struct { dev_t dev; ino_t ino; off_t size; struct timespec written; } stamp; /* the file's */
-	spore_zygote *zygote;  /* NULL: removed, or, when listed, not there yet */
+	spore_zygote *zygote;  /* NULL: removed, or */
+	bool coming;           /* not there yet, but listed */
 	spore_pool *pool;      /* made with the first child */
 	char *id;
 };
@@ -37,6 +38,7 @@ struct kept_child {
 	struct spore_server *server;
 	struct kept_zygote *zygote; /* one use */
 	bool busy; /* a chore has the machine; its server is held */
+	struct http_parking asker; /* is answered when its name is free */
 };
 
 struct end_note {
@@ -97,12 +99,14 @@ struct chore_order {
 	int (*work)(struct chore_order *o, void *progress, struct spore_error *err);
 	/* In the loop, with what came of it. Returns what the client is told. */
 	err_t (*finish)(struct chore_order *o, err_t e, struct diag *d, json_t **ret_body);
-	bool again;                 /* if it succeeds, the request is handled anew instead */
+	bool again;                 /* if it succeeds, the request is handled anew instead, */
+	struct http_parking *hand_on; /* or, set by `finish`, answered by whoever has this */
 	struct kept_zygote *listed; /* one use; NULL: of none */
 	struct kept_child *child;   /* busy with it; NULL: of none */
 	spore_zygote *zygote;       /* what it makes or takes; one reference */
-	char *text;                 /* a path, or what the call has to say; owned */
-	bool flag;
+	char *path, *warning;       /* owned */
+	char machine[RUN_NAME_MAX + 1];
+	bool branch, disks;
 };
 /* The current request waits for it. */
 must_check err_t chore_start(const struct chore_order *o, struct diag *d);
@@ -120,7 +124,6 @@ void chores_close(struct spore_supervisor *s);
 must_check err_t zygote_find(struct spore_supervisor *s, const char *name, struct diag *d,
 			     struct kept_zygote **ret);
 bool zygote_is_named(const struct spore_supervisor *s, const char *name);
-bool zygote_is_coming(const struct kept_zygote *z);
 /* With a name that is free, and room in the table. */
 must_check err_t kept_zygote_check(struct spore_supervisor *s, const char *name, struct diag *d);
 /* Its use is the table's no more, and its memory goes. */

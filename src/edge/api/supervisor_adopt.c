@@ -74,6 +74,8 @@ static err_t zygote_fill(struct kept_zygote *z, const struct zygote_words *w, st
 		return diag_fail(d, FAIL(ERR_JSON), "%s: a zygote that was kept is none", z->name);
 	memcpy(z->machine, w->machine, strlen(w->machine) + 1);
 	TRY(stamp_read(w->stamp, z, d));
+	if (w->listed && e->n == 0)
+		return diag_fail(d, FAIL(ERR_STATE), "%s: was kept without its files", z->name);
 	return e->n != 0 ? kept_zygote_adopt(e->files, e->n, d, &z->zygote) : OK;
 }
 

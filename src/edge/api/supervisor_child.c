@@ -25,6 +25,7 @@ struct kept_child *child_find(struct spore_supervisor *s, const char *name)
 
 static void child_free(struct kept_child *c)
 {
+	http_parking_drop(&c->supervisor->http, &c->asker);
 	/* In this order: whoever waits for the name is not to wait for the rest. */
 	spore_server_close(c->server);
 	spore_machine_free(c->machine);
@@ -69,10 +70,15 @@ static void forget(struct spore_supervisor *s, const struct kept_child *c)
 
 void child_leave(struct kept_child *c)
 {
+	struct spore_supervisor *s = c->supervisor;
+	struct http_parking asker = c->asker;
+
 	note_end(c);
 	keep_no_child(c);
-	forget(c->supervisor, c);
+	forget(s, c);
+	c->asker = (struct http_parking){ NULL, NULL };
 	child_free(c);
+	http_answer(&s->http, &asker, OK, NULL, NULL);
 }
 
 static void on_over(void *child)

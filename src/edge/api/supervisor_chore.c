@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Chores: one thread each, of which the loop hears by an eventfd. There are never more than requests that
- * wait for an answer, which is HTTP_CONNECTIONS_MAX. */
+/* Chores: one thread each, of which the loop hears by an eventfd. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -83,7 +82,9 @@ static void finish(struct spore_supervisor *s, struct chore *c)
 	(void)pthread_join(c->thread, NULL);
 	e = c->status == SPORE_OK ? OK : error_take(c->status, &c->fault, &d);
 	e = c->order.finish(&c->order, e, &d, &body);
-	if (!failed(e) && c->order.again && !s->closes)
+	if (!failed(e) && c->order.hand_on != NULL)
+		*c->order.hand_on = c->asker;
+	else if (!failed(e) && c->order.again && !s->closes)
 		http_unpark(&s->http, &c->asker);
 	else
 		http_answer(&s->http, &c->asker, e, &d, body);
@@ -92,10 +93,16 @@ static void finish(struct spore_supervisor *s, struct chore *c)
 		http_unpark(&s->http, &s->waiting);
 }
 
-static void on_wake(evutil_socket_t fd, short what, void *supervisor)
+static void leave_soon(struct spore_supervisor *s)
 {
 	/* For clients that do not take their reply. */
 	static const struct timeval patience = { 1, 0 };
+
+	(void)event_base_loopexit(s->base, &patience);
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *supervisor)
+{
 	struct spore_supervisor *s = supervisor;
 	struct chore *c;
 	eventfd_t count;
@@ -107,7 +114,7 @@ static void on_wake(evutil_socket_t fd, short what, void *supervisor)
 	while ((c = unlink_done(s)) != NULL)
 		finish(s, c);
 	if (s->quits && s->chores == NULL)
-		(void)event_base_loopexit(s->base, &patience);
+		leave_soon(s);
 }
 
 /* Its thread takes no signals: they are the loop's. */
@@ -117,15 +124,38 @@ static err_t thread_start(struct chore *c, struct diag *d)
 	int r;
 
 	(void)sigfillset(&all);
+	(void)sigdelset(&all, SIGBUS); /* a fault of guest memory has its handler */
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
 	r = pthread_create(&c->thread, NULL, run, c);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return r == 0 ? OK : diag_sys(d, FAIL_SYS(r), "supervisor: a thread for this");
 }
 
-static err_t goes_on(const struct spore_supervisor *s, struct diag *d)
+size_t chores_count(const struct spore_supervisor *s)
 {
-	return s->quits ? diag_fail(d, FAIL(ERR_STATE), "supervisor: it is about to end") : OK;
+	size_t n = 0;
+
+	for (const struct chore *c = s->chores; c != NULL; c = c->next)
+		n++;
+	return n;
+}
+
+bool chores_quit(struct spore_supervisor *s)
+{
+	bool wait = (s->chores != NULL || s->http.replies != 0) && !s->quits;
+
+	s->quits = true;
+	if (wait && s->chores == NULL)
+		leave_soon(s);
+	return !wait;
+}
+
+/* A machine that would end with the supervisor ends now: nobody waits for its answer. */
+static err_t may_wait(const struct spore_supervisor *s, struct diag *d)
+{
+	if (s->quits)
+		return diag_fail(d, FAIL(ERR_STATE), "supervisor: it is about to end");
+	return http_park_check(&s->http, d);
 }
 
 err_t chore_start(const struct chore_order *o, struct diag *d)
@@ -134,7 +164,10 @@ err_t chore_start(const struct chore_order *o, struct diag *d)
 	struct chore *c;
 	err_t e;
 
-	TRY(goes_on(s, d));
+	TRY(may_wait(s, d));
+	if (chores_count(s) == HTTP_CONNECTIONS_MAX)
+		return diag_fail(d, FAIL(ERR_STATE), "supervisor: it is busy with %d zygotes already",
+				 HTTP_CONNECTIONS_MAX);
 	c = calloc(1, sizeof *c);
 	if (c == NULL)
 		return diag_fail(d, FAIL(ERR_NOMEM), "supervisor: out of memory");
@@ -146,14 +179,13 @@ err_t chore_start(const struct chore_order *o, struct diag *d)
 	}
 	c->next = s->chores;
 	s->chores = c;
-	http_park(&s->http, &c->asker);
-	return OK;
+	return http_park(&s->http, &c->asker, d);
 }
 
 err_t chore_await(struct spore_supervisor *s, struct diag *d)
 {
-	TRY(goes_on(s, d));
-	http_park(&s->http, &s->waiting);
+	TRY(may_wait(s, d));
+	TRY(http_park(&s->http, &s->waiting, d));
 	return FAIL(ERR_STATE);
 }
 
@@ -170,33 +202,24 @@ err_t chores_open(struct spore_supervisor *s, struct diag *d)
 	return OK;
 }
 
-size_t chores_count(const struct spore_supervisor *s)
+static void hurry(struct spore_supervisor *s)
 {
-	size_t n = 0;
-
-	for (const struct chore *c = s->chores; c != NULL; c = c->next)
-		n++;
-	return n;
-}
-
-bool chores_quit(struct spore_supervisor *s)
-{
-	bool wait = s->chores != NULL && !s->quits;
-
-	s->quits = true;
-	return !wait;
+	for (struct chore *c = s->chores; c != NULL; c = c->next)
+		if (c->order.child != NULL && !s->leaves)
+			(void)!spore_machine_stop(c->order.child->machine, NULL);
 }
 
 void chores_close(struct spore_supervisor *s)
 {
 	s->closes = true;
+	hurry(s);
 	while (s->chores != NULL) {
 		struct chore *c = s->chores;
 
 		s->chores = c->next;
 		finish(s, c);
 	}
-	http_parking_drop(&s->waiting);
+	http_parking_drop(&s->http, &s->waiting);
 	if (s->chore_event != NULL)
 		event_free(s->chore_event);
 	fd_drop(&s->chore_fd);

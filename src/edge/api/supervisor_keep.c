@@ -69,11 +69,15 @@ static err_t put_child(const struct kept_child *c, struct diag *d)
 	owned_heap char *text = NULL;
 	char key[KEEPER_KEY_MAX + 1];
 	json_t *machine = NULL;
+	err_t e;
 
 	if (server_state(c->server) == SPORE_ENDED)
 		return OK;
 	child_key(c, key);
-	TRY(kept_machine_pack(c->machine, c->zygote->zygote, d, &files, &machine));
+	e = kept_machine_pack(c->machine, c->zygote->zygote, d, &files, &machine);
+	if (c->busy && e.code == ERR_STATE)
+		return OK; /* the chore that has it is about to find that it has ended */
+	TRY(e);
 	TRY(text_of(json_pack("{s:s, s:s, s:I, s:I, s:o}", "spore", kept_build(), "name",
 			      c->server->claim.name, "zygote", (json_int_t)c->zygote->serial,
 			      "started", (json_int_t)c->server->started, "machine", machine), d,
@@ -125,7 +129,7 @@ static err_t start(struct spore_supervisor *s, struct diag *d)
 static err_t put_all(struct spore_supervisor *s, struct diag *d)
 {
 	for (size_t i = 0; i < s->n_zygotes; i++)
-		if (!zygote_is_coming(s->zygotes[i]))
+		if (!s->zygotes[i]->coming)
 			TRY(put_zygote(s->zygotes[i], d));
 	for (size_t i = 0; i < s->n_children; i++) {
 		if (!s->children[i]->zygote->listed)

@@ -38,23 +38,24 @@ static void child_release(struct kept_child *c)
 	server_release(c->server);
 }
 
+/* One that was frozen has ended: its server says so to all who wait there, and gives up the name; then
+ * whoever wanted it frozen is answered. By then it is not the only one who has what it was. */
 static err_t made(struct chore_order *o, err_t e, struct diag *d, json_t **ret_body)
 {
 	struct kept_zygote *z = o->listed;
-	bool frozen = !failed(e) && o->child != NULL && !o->flag;
 
 	(void)ret_body;
+	z->coming = false;
 	if (failed(e))
 		kept_zygote_unlist(z);
 	else
 		e = enter(z, &o->zygote, d);
-	/* Now that it is not the only one who has it. */
-	if (frozen)
-		child_leave(o->child);
-	else if (o->child != NULL)
+	if (o->child != NULL && !failed(e) && !o->branch)
+		o->hand_on = &o->child->asker;
+	if (o->child != NULL)
 		child_release(o->child);
 	kept_zygote_drop(z);
-	free(o->text);
+	free(o->path);
 	return e;
 }
 
@@ -67,9 +68,11 @@ static err_t start(struct chore_order *o, struct kept_zygote **place, struct dia
 	o->finish = made;
 	o->listed = z;
 	TRY(kept_zygote_list(place, d));
+	z->coming = true;
 	z->uses++;
 	e = chore_start(o, d);
 	if (failed(e)) {
+		z->coming = false;
 		kept_zygote_unlist(z);
 		kept_zygote_drop(z);
 	}
@@ -110,7 +113,7 @@ static int read_file(struct chore_order *o, void *progress, struct spore_error *
 
 	zo.progress = chore_progress;
 	zo.ctx = progress;
-	return spore_zygote_open(o->text, &zo, &o->zygote, err);
+	return spore_zygote_open(o->path, &zo, &o->zygote, err);
 }
 
 /* `again`: as in an order. */
@@ -123,15 +126,15 @@ static err_t from_file(struct spore_supervisor *s, const char *name, const char 
 
 	TRY(place_new(s, name, d, &z));
 	z->file = strdup(path);
-	o.text = strdup(path);
-	if (z->file == NULL || o.text == NULL) {
-		free(o.text);
+	o.path = strdup(path);
+	if (z->file == NULL || o.path == NULL) {
+		free(o.path);
 		return diag_fail(d, FAIL(ERR_NOMEM), "%s: out of memory", name);
 	}
 	(void)stamp_take(z); /* before it is read: a later change is seen */
 	e = start(&o, &z, d);
 	if (failed(e))
-		free(o.text);
+		free(o.path);
 	return e;
 }
 
@@ -141,8 +144,8 @@ static int take(struct chore_order *o, spore_machine *m, struct spore_error *err
 {
 	const struct spore_freeze_options fo = { sizeof fo, SPORE_FREEZE_PAUSE, 0, { 0 } };
 
-	return o->flag ? spore_machine_branch(m, NULL, &o->zygote, err)
-		       : spore_machine_freeze(m, &fo, &o->zygote, err);
+	return o->branch ? spore_machine_branch(m, NULL, &o->zygote, err)
+		         : spore_machine_freeze(m, &fo, &o->zygote, err);
 }
 
 /* One of ours is taken here; asking it over its socket would be asking ourselves. */
@@ -158,7 +161,7 @@ static int take_other(struct chore_order *o, void *progress, struct spore_error 
 	int status;
 
 	(void)progress;
-	status = spore_machine_open(o->text, &m, err);
+	status = spore_machine_open(o->machine, &m, err);
 	if (status != SPORE_OK)
 		return status;
 	status = take(o, m, err);
@@ -182,23 +185,16 @@ static err_t from_child(struct chore_order *o, struct kept_zygote **place, struc
 
 static err_t from_other(struct chore_order *o, struct kept_zygote **place, struct diag *d)
 {
-	err_t e;
-
 	o->work = take_other;
-	o->text = strdup((*place)->machine);
-	if (o->text == NULL)
-		return diag_fail(d, FAIL(ERR_NOMEM), "%s: out of memory", (*place)->name);
-	e = start(o, place, d);
-	if (failed(e))
-		free(o->text);
-	return e;
+	(void)snprintf(o->machine, sizeof o->machine, "%s", (*place)->machine);
+	return start(o, place, d);
 }
 
 /* `branch`: the machine goes on. */
 static err_t from_machine(struct spore_supervisor *s, const char *name, const char *machine,
 			  bool branch, struct diag *d)
 {
-	struct chore_order o = { .supervisor = s, .flag = branch };
+	struct chore_order o = { .supervisor = s, .branch = branch };
 	owned_place z = NULL;
 
 	TRY(run_name_check(machine, d));

@@ -37,7 +37,7 @@ err_t errand_pools(const struct errand *c, struct diag *d, json_t **ret_body)
 
 	(void)d;
 	for (size_t i = 0; i < c->s->n_zygotes; i++)
-		if (!zygote_is_coming(c->s->zygotes[i]))
+		if (!c->s->zygotes[i]->coming)
 			(void)json_array_append_new(list, pool_json(c->s->zygotes[i]));
 	*ret_body = json_pack("{s:o}", "pools", list);
 	return OK;

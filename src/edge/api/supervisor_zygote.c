@@ -35,7 +35,7 @@ err_t zygote_find(struct spore_supervisor *s, const char *name, struct diag *d,
 
 	if (z == NULL)
 		return diag_fail(d, FAIL(ERR_NOT_FOUND), "%.80s: no such zygote", name);
-	if (zygote_is_coming(z))
+	if (z->coming)
 		return chore_await(s, d);
 	*ret = z;
 	return OK;
@@ -44,11 +44,6 @@ err_t zygote_find(struct spore_supervisor *s, const char *name, struct diag *d,
 bool zygote_is_named(const struct spore_supervisor *s, const char *name)
 {
 	return look(s, name) != NULL;
-}
-
-bool zygote_is_coming(const struct kept_zygote *z)
-{
-	return z->listed && z->zygote == NULL;
 }
 
 /* ---- one more ---- */
@@ -163,25 +158,24 @@ err_t errand_zygote_delete(const struct errand *c, struct diag *d, json_t **ret_
 static int save(struct chore_order *o, void *progress, struct spore_error *err)
 {
 	struct spore_snapshot_options so = SPORE_SNAPSHOT_OPTIONS_INIT;
-	owned_heap char *path = take_ptr(o->text);
 	struct spore_timings timings = { .n = 0 };
 
-	so.flags = o->flag ? SPORE_SNAPSHOT_DISKS : 0u;
+	so.flags = o->disks ? SPORE_SNAPSHOT_DISKS : 0u;
 	so.progress = chore_progress;
 	so.ctx = progress;
 	so.ret_timings = &timings;
-	so.ret_warning = &o->text;
-	return spore_zygote_save(o->zygote, path, &so, err);
+	so.ret_warning = &o->warning;
+	return spore_zygote_save(o->zygote, o->path, &so, err);
 }
 
 static err_t saved(struct chore_order *o, err_t e, struct diag *d, json_t **ret_body)
 {
-	owned_heap char *warning = take_ptr(o->text);
-
 	(void)d;
-	spore_zygote_free(o->zygote);
 	if (!failed(e))
-		*ret_body = json_pack("{s:s?}", "warning", warning);
+		*ret_body = json_pack("{s:s?}", "warning", o->warning);
+	spore_zygote_free(o->zygote);
+	free(o->warning);
+	free(o->path);
 	return e;
 }
 
@@ -192,21 +186,21 @@ err_t errand_zygote_save(const struct errand *c, struct diag *d, json_t **ret_bo
 	const char *path = NULL;
 	const struct json_field fields[] = {
 		JSON_FIELD("snapshot_path", STRING, JSON_REQUIRED, &path),
-		JSON_FIELD("disks", BOOL, 0, &o.flag),
+		JSON_FIELD("disks", BOOL, 0, &o.disks),
 	};
 	err_t e;
 
 	(void)ret_body;
 	TRY(json_object_read(c->body, fields, countof(fields), d));
 	TRY(zygote_find(c->s, c->id, d, &z));
-	o.text = strdup(path);
-	if (o.text == NULL)
+	o.path = strdup(path);
+	if (o.path == NULL)
 		return diag_fail(d, FAIL(ERR_NOMEM), "%s: out of memory", z->name);
 	o.zygote = spore_zygote_again(z->zygote);
 	e = chore_start(&o, d);
 	if (failed(e)) {
 		spore_zygote_free(o.zygote);
-		free(o.text);
+		free(o.path);
 	}
 	return e;
 }
@@ -230,7 +224,7 @@ err_t errand_zygotes(const struct errand *c, struct diag *d, json_t **ret_body)
 		const struct kept_zygote *z = c->s->zygotes[i];
 		json_t *doc = NULL;
 
-		if (zygote_is_coming(z))
+		if (z->coming)
 			continue;
 		TRY(info(c, z->zygote, d, &doc));
 		(void)json_array_append_new(list, json_pack(

@@ -16,6 +16,11 @@
 #include "edge/lib/error.h"
 #include "life/zygote.h"
 
+enum {
+	GLANCES_MS = 2, /* as long as others only look at how it is */
+	SOON_MS = 200,
+};
+
 static struct child *child_of(spore_machine *m)
 {
 	return (struct child *)m;
@@ -88,13 +93,13 @@ static err_t after(struct child *c, err_t e)
 	return e;
 }
 
-/* False: somebody asks it what takes long. */
-static bool moment(pthread_mutex_t *m)
+/* False: somebody asks it what takes longer than that. */
+static bool lock_within(pthread_mutex_t *m, int ms)
 {
 	struct timespec until;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += 2000000;
+	until.tv_nsec += ms * 1000000L;
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
 	return pthread_mutex_clocklock(m, CLOCK_MONOTONIC, &until) == 0;
@@ -187,7 +192,7 @@ static err_t child_branch(spore_machine *m, struct zygote **ret_zygote, uint64_t
 	return after(c, worker_branch(c->worker, d, ret_zygote, ret_pause_ns));
 }
 
-/* What it is asked in this moment then fails, soon. */
+/* What it is asked in this moment then fails, soon; who asks notices its end. */
 static void stop_at_once(struct child *c)
 {
 	HOLD(&c->lock);
@@ -201,9 +206,10 @@ static err_t child_stop(spore_machine *m, struct diag *d)
 	struct child *c = child_of(m);
 
 	(void)d;
-	if (!moment(&c->talk)) {
+	if (!lock_within(&c->talk, GLANCES_MS)) {
 		stop_at_once(c);
-		(void)pthread_mutex_lock(&c->talk);
+		if (!lock_within(&c->talk, SOON_MS))
+			return OK;
 	}
 	refresh(c);
 	if (c->state != SPORE_ENDED)
@@ -237,6 +243,13 @@ static err_t child_outcome(spore_machine *m, enum spore_outcome *ret_outcome,
 	return OK;
 }
 
+static void notice(struct child *c)
+{
+	HOLD(&c->talk);
+
+	refresh(c);
+}
+
 /* Holds no lock while it waits. Who talks to a worker that is no more will not be long. */
 static err_t child_wait(spore_machine *m, int timeout_ms, enum spore_outcome *ret_outcome,
 			struct spore_error *ret_why, struct diag *d)
@@ -244,11 +257,13 @@ static err_t child_wait(spore_machine *m, int timeout_ms, enum spore_outcome *re
 	struct child *c = child_of(m);
 	struct pollfd p = { .fd = worker_pidfd(c->worker), .events = POLLIN };
 
-	while (poll(&p, 1, timeout_ms) < 0)
+	int r;
+
+	while ((r = poll(&p, 1, timeout_ms)) < 0)
 		if (errno != EINTR)
 			return diag_sys(d, FAIL_SYS(errno), "wait");
-	HOLD(&c->talk);
-	refresh(c);
+	if (r == 1)
+		notice(c);
 	return child_outcome(m, ret_outcome, ret_why, d);
 }
 
@@ -321,7 +336,7 @@ static err_t child_input(spore_machine *m, const void *bytes, size_t n, size_t *
 	err_t e;
 
 	*ret_taken = 0;
-	if (!moment(&c->talk))
+	if (!lock_within(&c->talk, GLANCES_MS))
 		return OK; /* there is no room now */
 	e = input(c, bytes, n, ret_taken, d);
 	(void)pthread_mutex_unlock(&c->talk);
