@@ -61,13 +61,14 @@ def zygotes(place):
     return sorted(r['name'] for r in rows(place, 'zygotes'))
 
 
-def request(path, method, target, body):
+def request(path, method, target, body, more=''):
     """A client that has asked, and does not read."""
     s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     s.settimeout(PATIENCE)
     s.connect(path)
     text = json.dumps(body)
-    s.sendall(f'{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(text)}\r\n\r\n{text}'.encode())
+    s.sendall(f'{method} {target} HTTP/1.1\r\nHost: x\r\n{more}Content-Length: {len(text)}\r\n\r\n'
+              f'{text}'.encode())
     return s
 
 
@@ -239,8 +240,21 @@ def check_client_leaves(t, place, supervisor):
     place.spore('stop', 'a')
 
 
+def whole_answer(s):
+    text = b''
+    while b'\r\n\r\n{' not in text and (more := s.recv(65536)):
+        text += more
+    s.close()
+    return text
+
+
 def check_files(t, place):
-    place.spore('zygotes', '--save', 'z', '-o', 'z.spore')
+    for asked in (True, False):
+        said = whole_answer(request(sock(place), 'PUT', '/spore/zygotes/z/save',
+                                    {'snapshot_path': place.at('z.spore')},
+                                    'Spore-Progress: 1\r\n' if asked else ''))
+        t.case(f'progress of a save is told {"who asks" if asked else "nobody else"}',
+               (b'HTTP/1.1 102 ' in said) == asked and b'HTTP/1.1 200 ' in said, said[-500:])
     both = [place.start('spawn', 'z.spore', '--name', name) for name in ('f', 'g')]
     done = [ends(p) for p in both]
     t.case('two who want children of one file have them', [s for s, _, _ in done] == [0, 0], done)
