@@ -16,10 +16,7 @@
 #include "edge/lib/error.h"
 #include "life/zygote.h"
 
-enum {
-	GLANCES_MS = 2, /* as long as others only look at how it is */
-	SOON_MS = 200,
-};
+enum { GLANCES_MS = 2 }; /* as long as others only look at how it is */
 
 static struct child *child_of(spore_machine *m)
 {
@@ -42,22 +39,23 @@ static void unlock(struct locked *k)
 /* Holds the lock until the end of the block. */
 #define HOLD(mutex) __attribute__((cleanup(unlock), unused)) struct locked held_ = lock(mutex)
 
-/* ---- what has become of it (only by who talks) ---- */
+/* ---- what has become of it: by who talks, or wants it to stop ---- */
 
 static void become(struct child *c, enum spore_state state)
 {
 	HOLD(&c->lock);
 
-	c->state = state;
+	if (c->state != SPORE_ENDED)
+		c->state = state;
 }
 
 static void end(struct child *c, enum vm_outcome o, const struct diag *d)
 {
 	HOLD(&c->lock);
 
+	if (c->state == SPORE_ENDED)
+		return;
 	c->state = SPORE_ENDED;
-	if (c->stopped && o == VM_ERROR)
-		o = VM_STOPPED;
 	c->outcome = (enum spore_outcome)o;
 	if (o == VM_ERROR || o == VM_CRASH)
 		(void)error_give(FAIL(ERR_INTERNAL), d, &c->why);
@@ -192,28 +190,18 @@ static err_t child_branch(spore_machine *m, struct zygote **ret_zygote, uint64_t
 	return after(c, worker_branch(c->worker, d, ret_zygote, ret_pause_ns));
 }
 
-/* What it is asked in this moment then fails, soon; who asks notices its end. */
-static void stop_at_once(struct child *c)
-{
-	HOLD(&c->lock);
-
-	c->stopped = true;
-	worker_kill(c->worker);
-}
-
+/* What somebody asks it in this moment then fails, soon; that is not waited for. */
 static err_t child_stop(spore_machine *m, struct diag *d)
 {
 	struct child *c = child_of(m);
 
 	(void)d;
 	if (!lock_within(&c->talk, GLANCES_MS)) {
-		stop_at_once(c);
-		if (!lock_within(&c->talk, SOON_MS))
-			return OK;
+		end(c, VM_STOPPED, NULL);
+		return OK;
 	}
 	refresh(c);
-	if (c->state != SPORE_ENDED)
-		end(c, VM_STOPPED, NULL);
+	end(c, VM_STOPPED, NULL);
 	(void)pthread_mutex_unlock(&c->talk);
 	return OK;
 }

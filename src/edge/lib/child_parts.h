@@ -8,13 +8,12 @@
 
 struct child {
 	struct spore_machine base; /* first: a spore_machine * is a struct child * */
-	pthread_mutex_t talk;      /* held by who talks to the worker, and writes what is below */
+	pthread_mutex_t talk;      /* held by who talks to the worker */
 	pthread_mutex_t lock;      /* held by whoever writes or reads it, for moments, and last */
 	struct worker *worker;     /* until the end of the handle */
 	struct worker_kit *kit;    /* NULL: the pool's */
 	struct pool *pool;         /* a reference, or NULL */
-	bool stopped;              /* somebody wants it to be, and did not wait for who talks */
-	enum spore_state state;
+	_Atomic enum spore_state state;
 	enum spore_outcome outcome;
 	struct spore_error why;
 	const struct image *image; /* a reference */
