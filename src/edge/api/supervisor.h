@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The supervisor, inside. One loop, in which its own socket and those of all its children are served; what
- * takes long is done beside it (supervisor_chore.c). A child is a struct spore_server of its own in that loop, with a folder in the runtime
- * directory (docs/design/0019-a-child-has-a-folder.md), so all that is said to machines by name reaches
- * it. Everything is seen through spore.h alone. */
+ * takes long is done beside it (supervisor_chore.c). A child is a struct spore_server of its own in that
+ * loop, with a folder in the runtime directory (docs/design/0019-a-child-has-a-folder.md), so all that is
+ * said to machines by name reaches it. Everything is seen through spore.h alone. */
 #pragma once
 
 #include <spore.h>

@@ -150,7 +150,6 @@ bool chores_quit(struct spore_supervisor *s)
 	return !wait;
 }
 
-/* A machine that would end with the supervisor ends now: nobody waits for its answer. */
 static err_t may_wait(const struct spore_supervisor *s, struct diag *d)
 {
 	if (s->quits)
@@ -202,6 +201,7 @@ err_t chores_open(struct spore_supervisor *s, struct diag *d)
 	return OK;
 }
 
+/* A machine that would end with the supervisor ends now: nobody waits for its answer. */
 static void hurry(struct spore_supervisor *s)
 {
 	for (struct chore *c = s->chores; c != NULL; c = c->next)

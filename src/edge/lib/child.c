@@ -16,7 +16,7 @@
 #include "edge/lib/error.h"
 #include "life/zygote.h"
 
-enum { GLANCES_MS = 2 }; /* as long as others only look at how it is */
+enum { GLANCE_NS = 2000000 }; /* longer than others take that only look at how it is */
 
 static struct child *child_of(spore_machine *m)
 {
@@ -91,13 +91,13 @@ static err_t after(struct child *c, err_t e)
 	return e;
 }
 
-/* False: somebody asks it what takes longer than that. */
-static bool lock_within(pthread_mutex_t *m, int ms)
+/* False: somebody asks it what takes longer than a glance. */
+static bool lock_soon(pthread_mutex_t *m)
 {
 	struct timespec until;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += ms * 1000000L;
+	until.tv_nsec += GLANCE_NS;
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
 	return pthread_mutex_clocklock(m, CLOCK_MONOTONIC, &until) == 0;
@@ -196,7 +196,7 @@ static err_t child_stop(spore_machine *m, struct diag *d)
 	struct child *c = child_of(m);
 
 	(void)d;
-	if (!lock_within(&c->talk, GLANCES_MS)) {
+	if (!lock_soon(&c->talk)) {
 		end(c, VM_STOPPED, NULL);
 		return OK;
 	}
@@ -324,7 +324,7 @@ static err_t child_input(spore_machine *m, const void *bytes, size_t n, size_t *
 	err_t e;
 
 	*ret_taken = 0;
-	if (!lock_within(&c->talk, GLANCES_MS))
+	if (!lock_soon(&c->talk))
 		return OK; /* there is no room now */
 	e = input(c, bytes, n, ret_taken, d);
 	(void)pthread_mutex_unlock(&c->talk);
