@@ -6,8 +6,10 @@ Makes what the scenario boots, then runs it where a Linux guest can run: on this
 one of hardware, else in the lab, an emulated host of the size given.  It prints TAP.
 """
 import argparse
+import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +49,12 @@ def host_runs_linux():
     return answer["kvm"] == "hardware" and answer["ok"]
 
 
+def end_with_parent():
+    """The lab, told so, takes its emulated host down; told nothing, it would go on by itself."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--memory", default="1536")
@@ -60,7 +68,8 @@ def main():
         command = [ROOT / "tools" / "lab", "--timeout", options.timeout, "--memory", options.memory,
                    "--cpus", options.cpus, "--", *command]
     os.environ.update(LINUX_PARTS=json.dumps(parts()), PYTHONUNBUFFERED="1")
-    status = subprocess.run([str(word) for word in command]).returncode
+    status = subprocess.run([str(word) for word in command],
+                            preexec_fn=end_with_parent).returncode
     if status == LAB_FAILED:
         print("Bail out! the emulated host died", flush=True)
     return status
