@@ -18,10 +18,12 @@
  *     success, and no output is touched on failure.
  *   - Structures that callers fill in begin with their size and are set up with their _INIT macro,
  *     so that later versions can add fields at the end. Unknown bytes must be zero.
- *   - The library never prints, never exits, and has no global state. It does not change signal
- *     masks or dispositions of the threads that call it. It needs one real-time signal for its
- *     own threads and handles SIGBUS in guest memory.
- *   - Strings are UTF-8 or bytes as the file system has them, and are copied where they are kept.
+ *   - The library never prints and never exits. No state of a machine is global; a process keeps
+ *     what KVM said that it can do, libcurl once it is loaded, and two handlers of signals: of
+ *     SIGRTMIN, for threads of the library's own, if there is none yet, and of SIGBUS in guest
+ *     memory. Signal masks of the threads that call are not changed.
+ *   - Strings are UTF-8 or bytes as the file system has them, and are copied where they are kept;
+ *     what a spore_config holds, and what a remote machine is sent, must be UTF-8.
  *   - Thread safety is said at each call. "Any thread" means: at any moment, from any thread,
  *     beside any other call on the same object except its _free. Different objects never share
  *     anything. */
@@ -176,7 +178,8 @@ SPORE_API SPORE_CHECK int spore_config_read(const char *json, size_t len,
 /* ---- machines ------------------------------------------------------------------------------- */
 
 /* One machine, here or in another process. A local handle owns its machine: freeing it ends the
- * machine. A remote handle refers to one. Every call below works on both unless it says so; one
+ * machine. A remote handle refers to one, and a call on it whose machine or monitor is gone fails with
+ * SPORE_ERR_NOT_FOUND. Every call below works on both unless it says so; one
  * that makes no sense for the handle or in the machine's state returns SPORE_ERR_STATE and changes
  * nothing. */
 typedef struct spore_machine spore_machine;
@@ -308,13 +311,15 @@ SPORE_API SPORE_CHECK int spore_machine_snapshot(spore_machine *m, const char *p
 						 struct spore_error *err);
 
 /* RUNNING or PAUSED -> ENDED, SPORE_OUTCOME_STOPPED unless it had ended by itself. Twice is no
- * error. For a remote machine it returns once its monitor has let go of the name. Any thread. */
+ * error, but for a remote machine, where it returns once the monitor has let go of the name. Any
+ * thread. */
 SPORE_API SPORE_CHECK int spore_machine_stop(spore_machine *m, struct spore_error *err);
 
 /* Waits until the machine has ended, for at most `timeout_ms` (-1: for ever). When the time is up
  * the answer is SPORE_OK and SPORE_OUTCOME_NONE. With SPORE_OUTCOME_ERROR and SPORE_OUTCOME_CRASH,
- * *ret_why (may be NULL) says what happened; it is touched in no other case. A paused machine does not end by itself.
- * Any thread. */
+ * *ret_why (may be NULL) says what happened; it is touched in no other case. A paused machine does
+ * not end by itself. How a remote machine ended is known to its monitor only: SPORE_ERR_REMOTE once
+ * it has. Any thread. */
 SPORE_API SPORE_CHECK int spore_machine_wait(spore_machine *m, int timeout_ms,
 					     enum spore_outcome *ret_outcome,
 					     struct spore_error *ret_why, struct spore_error *err);
@@ -437,8 +442,7 @@ SPORE_API SPORE_CHECK int spore_zygote_open(const char *path,
 					    spore_zygote **ret_zygote, struct spore_error *err);
 
 /* Writes it to a snapshot file, which is that of a child that has not run: it needs KVM for a moment.
- * Of the flags SPORE_SNAPSHOT_DISKS is taken and adds nothing: all that a child writes to is a private
- * layer, and these are always stored.
+ * There are no flags: all that a child writes to is a private layer, and these are always stored.
  * `options` may be NULL. */
 SPORE_API SPORE_CHECK int spore_zygote_save(spore_zygote *z, const char *path,
 					    const struct spore_snapshot_options *options,
@@ -492,22 +496,24 @@ struct spore_identity {
 	const struct spore_identity_net *nets;
 	size_t n_nets;
 	const char *vsock_path;
-	const char *hostname;
-	const void *seed; /* mixed into the guest's entropy */
+	const char *hostname; /* this and the seed are for an agent in the guest: no machine has one yet */
+	const void *seed;
 	size_t seed_len;
 	uint64_t reserved[8];
 };
 #define SPORE_IDENTITY_INIT { sizeof(struct spore_identity), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0} }
 
-/* How a child is confined (SECURITY.md says by what); it ends with the process that spawned it. Each wall can be left out by its word, and is by
- * nothing else: a host that lacks one is refused, naming it. */
+/* How a child is confined (SECURITY.md says by what); it ends with the process that spawned it. Each
+ * wall can be left out by its word, and is by nothing else: a host that lacks one is refused, naming
+ * it. */
 struct spore_jail {
 	size_t size;
 	uint32_t flags;          /* none yet */
 	int32_t cgroup;          /* a folder of a cgroup file system for it to be in, or -1; borrowed */
 	const char *const *without; /* words: userns, pidns, mountns, netns, ipcns, utsns, landlock,
 				     * seccomp; NULL-terminated; NULL: nothing is left out */
-	const char *worker;      /* the worker program; NULL: $SPORE_WORKER, else the installed one */
+	const char *worker;      /* the worker program; NULL: $SPORE_WORKER, else the one beside this
+				  * program, else the installed one */
 	uint64_t reserved[8];
 };
 #define SPORE_JAIL_INIT { sizeof(struct spore_jail), 0, -1, 0, 0, {0} }
@@ -523,7 +529,8 @@ struct spore_spawn_options {
 	uint32_t flags;
 	uint32_t reserved_int;
 	const struct spore_identity *identity;       /* NULL: only what is always new */
-	const struct spore_machine_options *machine; /* its console; NULL: none */
+	const struct spore_machine_options *machine; /* its console; NULL: none; for spore_spawn
+						      * neither a callback nor a descriptor */
 	spore_pool *pool; /* to take from, and to end in; NULL: it is built now */
 	const struct spore_jail *jail; /* without a pool; NULL: all walls */
 	uint64_t reserved[8];
@@ -655,8 +662,9 @@ SPORE_API void spore_events_free(spore_events *e);
 
 /* ---- serving -------------------------------------------------------------------------------- */
 
-/* The control socket of a machine: HTTP/1.1 on a Unix socket, Firecracker's paths and shapes, and
- * a second socket for its console. A server belongs to one thread. */
+/* The control socket of a machine: HTTP/1.1 on a Unix socket, Firecracker's paths and shapes; with
+ * a name in the runtime directory also a socket for its console, and one over which it is handed to
+ * another process as a zygote. A server belongs to one thread. */
 typedef struct spore_server spore_server;
 
 /* A descriptor of the caller's that the serving thread watches as well; `ready` is called when it
@@ -723,7 +731,7 @@ struct spore_machine_row {
 };
 
 /* Those in the runtime directory ($SPORE_RUNTIME_DIR, else /run/spore for root and
- * $XDG_RUNTIME_DIR/spore for others), by name. What dead ones left is cleared. Any thread. */
+ * $XDG_RUNTIME_DIR/spore or /run/user/UID/spore for others), by name. What dead ones left is cleared. Any thread. */
 SPORE_API SPORE_CHECK int spore_machines_list(struct spore_machine_row **ret_rows, size_t *ret_n,
 					      struct spore_error *err);
 SPORE_API void spore_machines_free(struct spore_machine_row *rows, size_t n);
@@ -759,7 +767,7 @@ SPORE_API SPORE_CHECK int spore_spawn_check(spore_zygote *z,
 
 /* Owns zygotes, their pools and their children for others, who reach it in the runtime directory. Each
  * child has a folder there like any machine, so all that is done to machines by name is done to
- * children too. A supervisor belongs to one thread. */
+ * children too, but for snapshots: a child writes no file. A supervisor belongs to one thread. */
 typedef struct spore_supervisor spore_supervisor;
 
 /* Children and zygotes outlive the supervisor, however it ends: a process of its own has them until the

@@ -6,7 +6,7 @@ set -eu
 build=$1
 shift
 cd "$(dirname "$0")/.."
-list=$(find src include guest tests bench docs/man -type f \
+list=$(find src include guest tests bench examples docs/man -type f \
 	\( -name '*.[chS]' -o -name '*.scd' -o -name meson.build \) 2>/dev/null | LC_ALL=C sort
 	echo "$@")
 if [ ! -f "$build/build.ninja" ]; then

@@ -15,14 +15,14 @@ from edge import Place, SPORE, TGUEST  # noqa: E402
 from tap import Tap  # noqa: E402
 
 COMMANDS = ['run', 'ps', 'pause', 'resume', 'stop', 'console', 'snapshot', 'restore', 'inspect',
-            'verify', 'monitor', 'serve', 'freeze', 'spawn', 'zygotes', 'tree', 'pool', 'doctor',
+            'verify', 'monitor', 'serve', 'freeze', 'branch', 'spawn', 'zygotes', 'tree', 'pool', 'doctor',
             'help', 'version']
 PROMISED = {
     'run': '--kernel --initrd --cmdline --cpus --memory --disk --name --detach --api-sock --config',
     'ps': '', 'pause': '', 'resume': '', 'stop': '', 'console': '',
     'snapshot': '-o --disks --stop --timings --json',
     'restore': '--name --detach --disk --verify --timings --json',
-    'serve': '--without --detach', 'freeze': '--as', 'tree': '--json',
+    'serve': '--without --keep --detach', 'freeze': '--as', 'branch': '--as', 'tree': '--json',
     'spawn': '-n --name --disk --mac --clock --hostname --seed --paused --timings --json',
     'zygotes': '--rm --save --open --as --json', 'pool': '--set --armed --json',
     'inspect': '--json', 'verify': '', 'monitor': '--api-sock', 'doctor': '--json',

@@ -18,8 +18,8 @@ _spore_machines()
 	done
 }
 
-_spore_commands='run ps pause resume stop console snapshot restore inspect verify serve freeze spawn
-	zygotes tree pool monitor doctor help version'
+_spore_commands='run ps pause resume stop console snapshot restore inspect verify serve freeze branch
+	spawn zygotes tree pool monitor doctor help version'
 
 _spore_options()
 {
@@ -37,13 +37,13 @@ _spore_options()
 		echo --name --detach --disk --verify --timings --json --api-sock --help ;;
 	serve)
 		echo --without --keep --detach --help ;;
-	freeze)
+	freeze | branch)
 		echo --as --help ;;
 	spawn)
 		echo --count --name --disk --mac --clock --hostname --seed --paused --timings --json \
 			--help ;;
 	zygotes)
-		echo --rm --save --output --disks --open --as --json --help ;;
+		echo --rm --save --output --open --as --json --help ;;
 	pool)
 		echo --set --armed --json --help ;;
 	monitor)
@@ -83,7 +83,7 @@ _spore()
 		return
 	fi
 	case $command in
-	pause | resume | stop | console | snapshot | freeze)
+	pause | resume | stop | console | snapshot | freeze | branch)
 		mapfile -t COMPREPLY < <(compgen -W "$(_spore_machines)" -- "$word") ;;
 	restore | inspect | verify | spawn)
 		compopt -o default 2>/dev/null ;;

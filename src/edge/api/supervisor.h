@@ -106,7 +106,7 @@ struct chore_order {
 	spore_zygote *zygote;       /* what it makes or takes; one reference */
 	char *path, *warning;       /* owned */
 	char machine[RUN_NAME_MAX + 1];
-	bool branch, disks;
+	bool branch;
 };
 /* The current request waits for it. */
 must_check err_t chore_start(const struct chore_order *o, struct diag *d);

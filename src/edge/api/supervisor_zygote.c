@@ -160,7 +160,6 @@ static int save(struct chore_order *o, void *progress, struct spore_error *err)
 	struct spore_snapshot_options so = SPORE_SNAPSHOT_OPTIONS_INIT;
 	struct spore_timings timings = { .n = 0 };
 
-	so.flags = o->disks ? SPORE_SNAPSHOT_DISKS : 0u;
 	so.progress = chore_progress;
 	so.ctx = progress;
 	so.ret_timings = &timings;
@@ -186,7 +185,6 @@ err_t errand_zygote_save(const struct errand *c, struct diag *d, json_t **ret_bo
 	const char *path = NULL;
 	const struct json_field fields[] = {
 		JSON_FIELD("snapshot_path", STRING, JSON_REQUIRED, &path),
-		JSON_FIELD("disks", BOOL, 0, &o.disks),
 	};
 	err_t e;
 

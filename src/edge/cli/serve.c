@@ -149,8 +149,8 @@ static int run(const void *values, const char *operand)
 const struct command command_serve = {
 	.name = "serve",
 	.summary = "own zygotes, pools and their children for the other commands",
-	.details = "One for each user. It ends by SIGTERM, SIGINT or SIGHUP, with status 5; whatever ends\n"
-		   "it, its children end with it and its zygotes are gone. With --keep they go on and wait for\n"
+	.details = "One for each user. It ends by SIGTERM, SIGINT, SIGHUP or SIGQUIT, with status 5; whatever\n"
+		   "ends it, its children end with it and its zygotes are gone. With --keep they go on and wait for\n"
 		   "the next one: every supervisor takes over what was kept, and keeps it if it has --keep too.",
 	.options = options, .n_options = countof(options), .run = run,
 };

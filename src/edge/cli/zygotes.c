@@ -9,7 +9,7 @@
 
 struct values {
 	const char *rm, *save, *output, *open, *as;
-	bool disks, json;
+	bool json;
 };
 
 static const struct option options[] = {
@@ -18,8 +18,6 @@ static const struct option options[] = {
 	{ "save", 0, OPTION_TEXT, "ZYGOTE", "write one to a file", offsetof(struct values, save) },
 	{ "output", 'o', OPTION_TEXT, "FILE", "this file; it replaces one that is there",
 	  offsetof(struct values, output) },
-	{ "disks", 0, OPTION_FLAG, NULL, "store a copy of each writable disk beside it",
-	  offsetof(struct values, disks) },
 	{ "open", 0, OPTION_TEXT, "FILE", "make one of a snapshot", offsetof(struct values, open) },
 	{ "as", 0, OPTION_TEXT, "ZYGOTE", "and call it so", offsetof(struct values, as) },
 	{ "json", 0, OPTION_FLAG, NULL, "as JSON", offsetof(struct values, json) },
@@ -75,8 +73,8 @@ static int save(const struct values *v)
 
 	if (!ask_path("zygotes", "zygotes", v->save, "save", path, sizeof path))
 		return STATUS_USAGE;
-	if (!ask("zygotes", "PUT", path, json_pack("{s:o, s:b}", "snapshot_path", ask_file(v->output),
-						   "disks", v->disks), &reply, &status))
+	if (!ask("zygotes", "PUT", path, json_pack("{s:o}", "snapshot_path", ask_file(v->output)),
+		 &reply, &status))
 		return status;
 	warning = json_string_value(json_object_get(reply, "warning"));
 	if (warning != NULL)
@@ -108,8 +106,8 @@ static int run(const void *values, const char *operand)
 		say_error("zygotes", "expected one of --rm, --save, --open and --json");
 		return STATUS_USAGE;
 	}
-	if ((v->save != NULL) != (v->output != NULL) || (v->disks && v->save == NULL)) {
-		say_error("zygotes", "--save and -o go together, and --disks with them");
+	if ((v->save != NULL) != (v->output != NULL)) {
+		say_error("zygotes", "--save and -o go together");
 		return STATUS_USAGE;
 	}
 	if ((v->open != NULL) != (v->as != NULL)) {

@@ -312,8 +312,10 @@ static err_t input(struct child *c, const void *bytes, size_t n, size_t *ret_tak
 	refresh(c);
 	if (c->state != SPORE_RUNNING && c->state != SPORE_PAUSED)
 		return machine_state_fail(c->state, "console", d);
-	if (c->state == SPORE_PAUSED)
+	if (c->state == SPORE_PAUSED) {
+		*ret_taken = 0;
 		return OK;
+	}
 	return after(c, worker_input(c->worker, bytes, n, d, ret_taken));
 }
 
@@ -323,9 +325,10 @@ static err_t child_input(spore_machine *m, const void *bytes, size_t n, size_t *
 	struct child *c = child_of(m);
 	err_t e;
 
-	*ret_taken = 0;
-	if (!lock_soon(&c->talk))
-		return OK; /* there is no room now */
+	if (!lock_soon(&c->talk)) {
+		*ret_taken = 0; /* there is no room now */
+		return OK;
+	}
 	e = input(c, bytes, n, ret_taken, d);
 	(void)pthread_mutex_unlock(&c->talk);
 	return e;

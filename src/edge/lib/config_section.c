@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The keys of each section: Firecracker's, and four of spore's own (`boot` in boot-source,
+/* The keys of each section: Firecracker's, and three of spore's own (`boot` in boot-source,
  * `mem_size_kib` in machine-config, `mode` in a drive). What Firecracker has and spore does not is
  * accepted in its off position and refused plainly otherwise. */
 #include "edge/lib/config_section.h"

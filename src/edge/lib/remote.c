@@ -261,7 +261,8 @@ static err_t remote_outcome(spore_machine *m, enum spore_outcome *ret_outcome,
 	outcome = json_object_get(body, "outcome");
 	*ret_outcome = (enum spore_outcome)json_integer_value(json_object_get(outcome, "code"));
 	why = json_string_value(json_object_get(outcome, "why"));
-	if (*ret_outcome == SPORE_OUTCOME_ERROR && ret_why != NULL) {
+	if (ret_why != NULL &&
+	    (*ret_outcome == SPORE_OUTCOME_ERROR || *ret_outcome == SPORE_OUTCOME_CRASH)) {
 		*ret_why = (struct spore_error){ .code = SPORE_ERR_INTERNAL,
 						 .offset = SPORE_NO_OFFSET };
 		(void)snprintf(ret_why->text, sizeof ret_why->text, "%s", why ? why : "");

@@ -135,8 +135,7 @@ static err_t save(spore_zygote *z, const char *path, const struct spore_snapshot
 	err_t e;
 
 	TRY(options_take(options, SAVE_LEAST, sizeof o, &o, "spore_snapshot_options", d));
-	TRY(options_check(o.flags, SPORE_SNAPSHOT_DISKS, o.reserved, "spore_snapshot_options", d));
-	so.disks = (o.flags & SPORE_SNAPSHOT_DISKS) != 0;
+	TRY(options_check(o.flags, 0, o.reserved, "spore_snapshot_options", d));
 	so.progress = o.progress;
 	so.ctx = o.ctx;
 	TRY(vm_spawn(z->zygote, &same, &nobody, d, &vm));

@@ -222,14 +222,10 @@ static int do_branch(struct nursery *y, char **words, char *say, struct spore_er
 
 static int do_save(struct nursery *y, char **words, char *say, struct spore_error *err)
 {
-	struct spore_snapshot_options o = SPORE_SNAPSHOT_OPTIONS_INIT;
 	struct kept *k = zygote_find(y, words[1]);
 
 	(void)say;
-	if (k == NULL)
-		return unknown(err);
-	o.flags = SPORE_SNAPSHOT_DISKS;
-	return spore_zygote_save(k->z, words[2], &o, err);
+	return k == NULL ? unknown(err) : spore_zygote_save(k->z, words[2], NULL, err);
 }
 
 static int do_type(struct nursery *y, char **words, char *say, struct spore_error *err)
