@@ -22,7 +22,8 @@ must_check err_t zygote_pack(struct zygote *z, struct diag *d, struct zygote_fil
 
 /* The other end: everything is judged again. All of `fds` are taken, on failure too. */
 must_check err_t zygote_unpack(fd_t *fds, uint32_t n, struct diag *d, struct zygote **ret_zygote);
-/* Is that what a worker could have made of what it was given: the same shape, and the same disks, none
- * of them written in place? It may be one that its guest has taken over. */
-must_check err_t zygote_check_heir(const struct zygote *heir, const struct zygote *of,
-				   struct diag *d);
+
+/* As zygote_pack, for a worker: its files of disks cannot be used against others who have them
+ * (disk_base_lend). What froze the zygote is ended first. In the worker it is told of. Any thread. */
+must_check err_t zygote_lend(struct zygote *z, struct diag *d, struct zygote_files *ret);
+void zygote_is_lent(struct zygote *z);

@@ -2,6 +2,7 @@
 #include "life/worker_host.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
@@ -17,7 +18,7 @@ static err_t prime(struct worker *w, struct zygote *z, struct diag *d)
 	struct worker_ask a = { .kind = WORKER_PRIME };
 	struct zygote_files files;
 
-	TRY(zygote_pack(z, d, &files));
+	TRY(zygote_lend(z, d, &files));
 	TRY(worker_ask(w, &a, files.fd, files.n, d));
 	zygote_free(w->primed);
 	w->primed = zygote_again(z);
@@ -177,8 +178,9 @@ static err_t ask_for_zygote(struct worker *w, enum worker_ask_kind kind, struct 
 	return worker_ask(w, &a, fds, 2 + layers->n, d);
 }
 
-static err_t answer_zygote(struct worker *w, struct diag *d, struct zygote **ret_zygote,
-			   uint32_t *ret_value)
+/* `copies`: the worker goes on. */
+static err_t answer_zygote(struct worker *w, struct heir_copies *copies, struct diag *d,
+			   struct zygote **ret_zygote, uint32_t *ret_value)
 {
 	struct link_in in;
 	struct worker_say s;
@@ -188,7 +190,7 @@ static err_t answer_zygote(struct worker *w, struct diag *d, struct zygote **ret
 	wait_long(w);
 	TRY(worker_answer(w, d, &in, &s));
 	TRY(zygote_unpack(in.fd, in.n, d, &z));
-	e = zygote_check_heir(z, w->primed, d);
+	e = heir_take(z, w->primed, copies, d);
 	if (!failed(e))
 		e = zygote_settle(z, NULL, d);
 	if (failed(e)) {
@@ -206,8 +208,11 @@ err_t worker_freeze(struct worker *w, struct diag *d, struct zygote **ret_zygote
 	uint32_t value;
 
 	TRY(ask_for_zygote(w, WORKER_FREEZE, &none, d));
-	TRY(answer_zygote(w, d, ret_zygote, &value));
+	TRY(answer_zygote(w, NULL, d, ret_zygote, &value));
 	w->outcome = VM_STOPPED;
+	(*ret_zygote)->maker = (fd_t){ fcntl(w->child.pidfd.raw, F_DUPFD_CLOEXEC, 0) };
+	if (!fd_is_open((*ret_zygote)->maker))
+		worker_kill(w);
 	return OK;
 }
 
@@ -228,7 +233,7 @@ err_t worker_branch(struct worker *w, struct diag *d, struct zygote **ret_zygote
 		e = ask_for_zygote(w, WORKER_BRANCH, &layers, d);
 	zygote_layers_drop(&layers);
 	TRY(e);
-	TRY(answer_zygote(w, d, ret_zygote, &value));
+	TRY(answer_zygote(w, &w->copies, d, ret_zygote, &value));
 	*ret_pause_ns = (uint64_t)value * 1000;
 	return OK;
 }

@@ -3,6 +3,7 @@
  * side only. */
 #pragma once
 
+#include "life/heir.h"
 #include "life/worker_host.h"
 #include "life/worker_link.h"
 #include "life/zygote_parts.h"
@@ -17,6 +18,7 @@ struct worker {
 	uint32_t pending;      /* asked and not yet answered */
 	struct zygote *primed; /* a reference; NULL: none yet */
 	bool spawned;          /* from that */
+	struct heir_copies copies; /* of what it has written before it was branched */
 	_Atomic bool gone;     /* the process has ended and was waited for */
 	_Atomic enum vm_outcome outcome;
 	struct diag why;

@@ -122,6 +122,7 @@ static err_t do_prime(struct worker *w, struct link_in *in, struct diag *d)
 		return wrong("take a zygote", d);
 	in->n = 0; /* all of them go */
 	TRY(zygote_unpack(in->fd, n, d, &z));
+	zygote_is_lent(z);
 	zygote_free(w->zygote);
 	w->zygote = z;
 	return shell_fits(w->shell, z, d);

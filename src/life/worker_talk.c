@@ -61,6 +61,7 @@ void worker_free(struct worker *w)
 	if (w->kit != NULL)
 		worker_kit_layers_back(w->kit, &w->layers);
 	board_drop(&w->board);
+	heir_copies_drop(&w->copies);
 	zygote_free(w->primed);
 	free(w);
 }

@@ -26,7 +26,7 @@ err_t zygote_of_front(uint8_t **front, size_t len, bytes_t total, struct diag *d
 		return FAIL(ERR_NOMEM);
 	refs_init(&z->references);
 	pthread_mutex_init(&z->pack_lock, NULL);
-	z->packed = z->unpacked = FD_NONE;
+	z->packed = z->unpacked = z->maker = FD_NONE;
 	e = layer_files_new(LAYERS_KEPT, &z->layers);
 	if (!failed(e))
 		e = image_parse(cur_of(*front, len), FOFF(total.v), d, &z->image);
@@ -58,6 +58,8 @@ void zygote_free(struct zygote *z)
 	free(z->front);
 	fd_drop(&z->packed);
 	fd_drop(&z->unpacked);
+	fd_drop(&z->maker);
+	zygote_lent_drop(z);
 	pthread_mutex_destroy(&z->pack_lock);
 	ram_base_free(z->ram);
 	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++)

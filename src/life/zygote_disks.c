@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A zygote as one child is to see it: with other files for some of its disks; and the files that it
- * writes to. */
+/* A zygote as one child is to see it: with other files for some of its disks; the files that it writes
+ * to, and those that it is lent. */
 #include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #include "base/heap.h"
 #include "life/zygote_parts.h"
@@ -83,6 +86,91 @@ err_t zygote_for(struct zygote *z, const struct identity *id, struct diag *d, st
 	*ret = zygote_again(z);
 	return OK;
 }
+
+/* ---- lending ---- */
+
+void zygote_is_lent(struct zygote *z)
+{
+	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++)
+		if (z->disks[i] != NULL)
+			disk_base_is_lent(z->disks[i]);
+}
+
+/* The first descriptor of a disk: the disks' come last. */
+static uint32_t disk_files_at(const struct zygote *z, uint32_t n)
+{
+	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++)
+		if (z->disks[i] != NULL)
+			n -= disk_base_files(z->disks[i]);
+	return n;
+}
+
+static err_t lend(struct zygote *z, const struct zygote_files *own, fd_t *fds, struct diag *d)
+{
+	uint32_t first = disk_files_at(z, own->n);
+	fd_t *next = fds;
+
+	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++) {
+		if (z->disks[i] == NULL)
+			continue;
+		TRY(disk_base_lend(z->disks[i], d, next));
+		next += disk_base_files(z->disks[i]);
+	}
+	z->lent = *own;
+	for (uint32_t i = first; i < own->n; i++)
+		z->lent.fd[i] = fd_take(&fds[i - first]).raw;
+	return OK;
+}
+
+/* Most often it has ended long since. */
+static void maker_end(struct zygote *z)
+{
+	struct pollfd p = { .fd = z->maker.raw, .events = POLLIN };
+
+	if (!fd_is_open(z->maker))
+		return;
+	(void)syscall(SYS_pidfd_send_signal, z->maker.raw, SIGKILL, NULL, 0);
+	while (poll(&p, 1, -1) < 0)
+		;
+	fd_drop(&z->maker);
+}
+
+static err_t lend_now(struct zygote *z, const struct zygote_files *own, struct diag *d)
+{
+	fd_t fds[ZYGOTE_FILES_MAX];
+	err_t e;
+
+	for (uint32_t i = 0; i < own->n; i++)
+		fds[i] = FD_NONE;
+	maker_end(z);
+	e = lend(z, own, fds, d);
+	for (uint32_t i = 0; i < own->n; i++)
+		fd_drop(&fds[i]);
+	return e;
+}
+
+err_t zygote_lend(struct zygote *z, struct diag *d, struct zygote_files *ret)
+{
+	struct zygote_files own;
+	err_t e = OK;
+
+	TRY(zygote_pack(z, d, &own));
+	pthread_mutex_lock(&z->pack_lock);
+	if (z->lent.n == 0)
+		e = lend_now(z, &own, d);
+	if (!failed(e))
+		*ret = z->lent;
+	pthread_mutex_unlock(&z->pack_lock);
+	return e;
+}
+
+void zygote_lent_drop(struct zygote *z)
+{
+	for (uint32_t i = z->lent.n == 0 ? 0 : disk_files_at(z, z->lent.n); i < z->lent.n; i++)
+		fd_drop(&(fd_t){ z->lent.fd[i] });
+}
+
+/* ---- layers ---- */
 
 void zygote_layers_drop(struct zygote_layers *l)
 {

@@ -25,6 +25,8 @@ struct zygote {
 	fd_t unpacked;              /* the file to pack it into; FD_NONE: one is made */
 	fd_t packed;                /* FD_NONE: nobody has asked yet */
 	struct zygote_files files;  /* once packed */
+	struct zygote_files lent;   /* once lent: the same, but for disks owned ones */
+	fd_t maker;                 /* the process that froze it and could write its disks; or FD_NONE */
 };
 
 /* The zygote that a child of that identity is spawned from: the same, or one with other files for some
@@ -38,6 +40,9 @@ must_check err_t zygote_of_state(struct vm *vm, struct quiesced q, struct diag *
 /* Judges the bytes, which are taken, and has no RAM and disks yet. */
 must_check err_t zygote_of_front(uint8_t **front, size_t len, bytes_t total, struct diag *d,
 				 struct zygote **ret);
+
+/* What was lent, once nobody needs it. */
+void zygote_lent_drop(struct zygote *z);
 
 /* New files for a child's private layers, in the order of its copy-on-write disks. What a failure
  * leaves is dropped all the same. */

@@ -8,6 +8,7 @@ import re
 import resource
 import signal
 import socket
+import stat
 import sys
 
 ROOT = os.environ['ROOT']
@@ -277,6 +278,7 @@ def check_refusals(t, place):
            states(place) == {'other': 'running', 'taken': 'running'}, states(place))
     check_requests(t, place)
     check_disks(t, place)
+    check_lent(t, place, supervisor)
     supervisor.terminate()
     t.case('SIGTERM ends it with 5', supervisor.wait(PATIENCE) == 5 and
            supervisor.stderr.read() == b'' and place.folders() == ['other'], place.folders())
@@ -350,6 +352,53 @@ def check_disks(t, place):
     for name in ('f1',):
         place.spore('stop', name)
     place.spore('zygotes', '--rm', 'd')
+
+
+LENT = 1 << 20
+
+
+def disk_files(pid):
+    """Of a process: the files of disks that it can read, and those that it can write."""
+    read, written = set(), set()
+    for fd in os.listdir(f'/proc/{pid}/fd'):
+        at = f'/proc/{pid}/fd/{fd}'
+        st = os.stat(at)
+        if not stat.S_ISREG(st.st_mode) or st.st_size != LENT or os.readlink(at).startswith('/memfd:'):
+            continue
+        with open(f'/proc/{pid}/fdinfo/{fd}') as f:
+            flags = int(re.search(r'flags:\s+(\d+)', f.read()).group(1), 8)
+        read.add((st.st_dev, st.st_ino))
+        if flags & os.O_ACCMODE != os.O_RDONLY:
+            written.add((st.st_dev, st.st_ino))
+    return read, written
+
+
+def check_lent(t, place, supervisor):
+    """What a child's process can write is nobody else's, whatever its guest makes of it."""
+    base = place.write('lent', bytes(LENT))
+    boot(place, 'l', '--disk', f'{base},rw')
+    ask(place, 'l', 'blk 0 write 0 8 1')
+    place.spore('freeze', 'l', '--as', 'l')
+    place.spore('spawn', 'l', '-n', '2', '--name', 'l%d')
+    ask(place, 'l1', 'blk 0 write 8 8 2')
+    for generation in ('m', 'n'):
+        place.spore('branch', 'l1', '--as', generation)
+        place.spore('spawn', generation, '-n', '2', '--name', f'{generation}%d')
+        ask(place, 'l1', 'blk 0 write 16 8 3')
+    files = {pid: disk_files(pid) for pid in workers(supervisor.pid)}
+    files = {pid: pair for pid, pair in files.items() if pair[0]}
+    names = ['l1', 'l2', 'm1', 'm2', 'n1', 'n2']
+    t.case('each child has files that it writes and others', len(files) == len(names) and
+           all(written and read > written for read, written in files.values()), files)
+    t.case('which no other has', all(not mine & theirs for a, (_, mine) in files.items()
+                                     for b, (theirs, _) in files.items() if a != b), files)
+    t.case('and sees what it should', [ask(place, name, 'blk 0 check 0 8 1') for name in names] +
+           [ask(place, name, 'blk 0 check 8 8 2') for name in names if name != 'l2'] +
+           [ask(place, name, 'blk 0 check 16 8 3') for name in ('n1', 'n2')] == ['ok'] * 13)
+    for name in names:
+        place.spore('stop', name)
+    for zygote in ('l', 'm', 'n'):
+        place.spore('zygotes', '--rm', zygote)
 
 
 def check_storm(t, place):

@@ -90,6 +90,22 @@ must_check err_t disk_base_pack(const struct disk_base *b, struct parcel_disk *r
  * that is not trusted: ERR_DISK, ERR_DEVICE when sizes or maps do not fit. */
 must_check err_t disk_base_unpack(const struct parcel_disk *in, fd_t *fds, struct diag *d,
 				  struct disk_base **ret_base);
+/* The same files for a process that is not trusted: opened again without a lock, and for reading only but
+ * for the base of a DISK_RW disk. As many as disk_base_files; what a failure leaves is dropped all the
+ * same. */
+uint32_t disk_base_files(const struct disk_base *b);
+must_check err_t disk_base_lend(const struct disk_base *b, struct diag *d, fd_t *ret);
+/* In that process. */
+void disk_base_is_lent(struct disk_base *b);
+/* Such a process has made *is of *was, and nobody shares *is yet: from now on it lies over the file that
+ * *was lies over, and its layers are those of *was where they are the same. ERR_DEVICE when it cannot be of
+ * that. `copies`: the process goes on and may still write its layers, and everybody else gets copies, which
+ * are made once; NULL: it is not there any more when *is is used. */
+struct disk_copies;
+must_check err_t disk_base_inherit(struct disk_base *is, const struct disk_base *was,
+				   struct disk_copies **copies, struct diag *d);
+void disk_copies_free(struct disk_copies *c); /* accepts NULL */
+
 /* For a snapshot file: as disk_store_as. */
 must_check err_t disk_base_store_as(struct disk_base *b, int to, const char *name, struct diag *d,
 				    struct blk_state *ret);

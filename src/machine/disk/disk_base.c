@@ -52,6 +52,7 @@ static err_t share(const struct disk *k, enum disk_mode mode, struct diag *d, st
 	}
 	copy->capacity = k->capacity;
 	copy->base_stored = k->base_stored;
+	copy->lent = k->lent;
 	memcpy(copy->path, k->path, sizeof copy->path);
 	for (; copy->n_under < k->n_under; copy->n_under++)
 		copy->under[copy->n_under] = layer_again(k->under[copy->n_under]);
@@ -60,6 +61,11 @@ static err_t share(const struct disk *k, enum disk_mode mode, struct diag *d, st
 }
 
 const struct disk *disk_base_as(const struct disk_base *b)
+{
+	return b->as;
+}
+
+struct disk *disk_base_fresh(struct disk_base *b)
 {
 	return b->as;
 }
@@ -111,15 +117,11 @@ err_t disk_base_open(const char *path, enum disk_mode mode, bytes_t capacity, st
 	return e;
 }
 
-/* syscalls(control): fcntl=F_OFD_SETLK */
 void disk_hand_down(struct disk *k, struct disk_base *b)
 {
-	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
-
-	/* Nobody writes it any more, so others may read it. Releasing can fail for want of memory:
-	 * then they are kept out, as before. */
-	if (k->mode == DISK_RW)
-		(void)fcntl(k->base.raw, F_OFD_SETLK, &lock);
+	/* Nobody writes it any more. */
+	if (k->mode == DISK_RW && !k->lent)
+		disk_file_share(k->base.raw);
 	if (k->private == NULL || !k->private->used)
 		return;
 	/* Whoever has the zygote may have its files, too. */

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <linux/fs.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -88,6 +89,22 @@ err_t disk_file_open(const struct file_want *w, struct diag *d, fd_t *ret_file, 
 	}
 	*ret_size = size;
 	return OK;
+}
+
+err_t disk_file_again(int fd, bool writable, struct diag *d, fd_t *ret)
+{
+	char link[64];
+
+	(void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	*ret = (fd_t){ open(link, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) };
+	if (!fd_is_open(*ret))
+		return diag_sys(d, (err_t){ ERR_FILE, errno }, "a disk's file cannot be opened again");
+	return OK;
+}
+
+void disk_file_share(int fd)
+{
+	ignore(lock(fd, false, NULL));
 }
 
 /* syscalls(control): newfstatat=AT_EMPTY_PATH */

@@ -30,6 +30,7 @@ struct disk {
 	uint64_t capacity;
 	fd_t base;
 	bool base_stored;             /* belongs to a snapshot that may be deleted */
+	bool lent;                    /* by a process that holds the lock of the base */
 	char path[DEVICE_PATH_MAX];   /* of the base, absolute */
 	/* DISK_COW only, the lowest first: layers that are never written again. One more than a
 	 * child is given, until disk_base_settle. */
@@ -46,6 +47,8 @@ must_check err_t disk_base_file_open(struct disk *k, const struct file_want *w, 
 /* disk_base.c: what is shared, as a disk; and one without a private layer, taken, to be shared */
 const struct disk *disk_base_as(const struct disk_base *b);
 must_check err_t disk_base_of(struct disk **io, struct disk_base **ret_base);
+/* Before anybody shares it. */
+struct disk *disk_base_fresh(struct disk_base *b);
 /* The private layer, in clusters as those below it. `file` is taken. */
 must_check err_t disk_private_make(struct disk *k, fd_t *file, struct diag *d);
 
@@ -61,6 +64,11 @@ struct file_want {
 };
 must_check err_t disk_file_open(const struct file_want *w, struct diag *d, fd_t *ret_file,
 				uint64_t *ret_size);
+/* The same file opened once more, without a lock. */
+must_check err_t disk_file_again(int fd, bool writable, struct diag *d, fd_t *ret);
+/* Others may read it from now on. Releasing can fail for want of memory: then they are kept out, as
+ * before. */
+void disk_file_share(int fd);
 /* Path, device, inode, size, modification time. */
 must_check err_t disk_file_identify(int fd, const char *path, uint64_t size, struct diag *d,
 				    struct disk_file *ret);

@@ -2,6 +2,7 @@
 /* What a worker says that it froze, against what it was spawned from. */
 #include <fcntl.h>
 
+#include "life/heir.h"
 #include "unit/life/made_zygote.h"
 
 /* The same again, as from another process. */
@@ -19,47 +20,43 @@ static struct zygote *unpacked(struct zygote *z)
 	return back;
 }
 
-static void give_base(struct zygote *z, uint32_t slot, bytes_t capacity, enum disk_mode mode)
-{
-	struct diag d = DIAG_INIT;
-
-	disk_base_free(z->disks[slot]);
-	z->disks[slot] = NULL;
-	place_make_disk("other.img", capacity.v, 1, 0);
-	must(disk_base_open("other.img", mode, capacity, &d, &z->disks[slot]), &d);
-}
-
-static void judged(const struct zygote *heir, const struct zygote *of, enum err_code code,
+static void judged(struct zygote *heir, const struct zygote *of, enum err_code code,
 		   const char *words)
 {
 	struct diag d = DIAG_INIT;
-	err_t e = zygote_check_heir(heir, of, &d);
+	err_t e = heir_take(heir, of, NULL, &d);
 
 	if (e.code != code || strstr(d.text, words) == NULL)
 		fail_msg("%s: \"%s\"", err_name(e.code), d.text);
 }
 
+/* What the disk in a slot is by now: over the same file, or over another one. */
+static void give_disk(struct zygote *z, uint32_t slot, const char *path, enum disk_mode mode)
+{
+	bytes_t capacity = disk_base_capacity(z->disks[slot]);
+	struct diag d = DIAG_INIT;
+
+	disk_base_free(z->disks[slot]);
+	z->disks[slot] = NULL;
+	if (strcmp(path, "other.img") == 0)
+		place_make_disk(path, capacity.v, 1, 0);
+	must(disk_base_open(path, mode, capacity, &d, &z->disks[slot]), &d);
+}
+
 static void disks(void **state)
 {
-	struct zygote *of = zygote_new(), *heir = unpacked(of);
-	bytes_t first = disk_base_capacity(of->disks[0]), second = disk_base_capacity(of->disks[1]),
-		last = disk_base_capacity(of->disks[3]);
+	struct zygote *of = zygote_new(), *heir;
 
 	(void)state;
-	/* It was written in place; as it is frozen, nobody writes it any more. */
-	judged(heir, of, ERR_DEVICE, "the disk in slot 3 was frozen as another than it was spawned");
-	give_base(heir, 3, last, DISK_COW);
-	judged(heir, of, ERR_NONE, "");
-	give_base(heir, 0, first, DISK_COW);
-	judged(heir, of, ERR_DEVICE, "slot 0");
-	give_base(heir, 0, first, DISK_RO);
-	judged(heir, of, ERR_NONE, "");
-	give_base(heir, 1, second, DISK_RO);
-	judged(heir, of, ERR_DEVICE, "slot 1");
-	give_base(heir, 1, BYTES(second.v + DISK_SECTOR), DISK_COW);
-	judged(heir, of, ERR_DEVICE, "slot 1");
-	give_base(heir, 1, second, DISK_COW);
-	judged(heir, of, ERR_NONE, "");
+	/* In slot 3 it was written in place; as it is frozen, nobody writes it any more. */
+	heir = unpacked(of);
+	judged(heir, of, ERR_DEVICE, "the disk in slot 3");
+	zygote_free(heir);
+	heir = unpacked(of);
+	give_disk(heir, 0, "other.img", DISK_RO);
+	judged(heir, of, ERR_DEVICE, "the disk in slot 0, as it was frozen: lies over another file");
+	give_disk(heir, 0, "other.img", DISK_COW);
+	judged(heir, of, ERR_DEVICE, "slot 0, as it was frozen: is another disk than it was given");
 	zygote_free(heir);
 	zygote_free(of);
 }
