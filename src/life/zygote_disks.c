@@ -11,6 +11,19 @@
 #include "life/zygote_parts.h"
 #include "machine/disk/layer_files.h"
 
+/* Most often it has ended long since. */
+static void maker_end(struct zygote *z)
+{
+	struct pollfd p = { .fd = z->maker.raw, .events = POLLIN };
+
+	if (!fd_is_open(z->maker))
+		return;
+	(void)syscall(SYS_pidfd_send_signal, z->maker.raw, SIGKILL, NULL, 0);
+	while (poll(&p, 1, -1) < 0)
+		;
+	fd_drop(&z->maker);
+}
+
 static const struct identity_disk *override_of(const struct identity *id, uint32_t index)
 {
 	for (size_t i = 0; i < id->n_disks; i++)
@@ -81,10 +94,14 @@ static err_t copy(const struct zygote *z, const struct identity *id, struct diag
 
 err_t zygote_for(struct zygote *z, const struct identity *id, struct diag *d, struct zygote **ret)
 {
-	if (id->n_disks != 0)
-		return copy(z, id, d, ret);
-	*ret = zygote_again(z);
-	return OK;
+	if (id->n_disks == 0) {
+		*ret = zygote_again(z);
+		return OK;
+	}
+	pthread_mutex_lock(&z->pack_lock);
+	maker_end(z); /* the copy does not know it */
+	pthread_mutex_unlock(&z->pack_lock);
+	return copy(z, id, d, ret);
 }
 
 /* ---- lending ---- */
@@ -120,19 +137,6 @@ static err_t lend(struct zygote *z, const struct zygote_files *own, fd_t *fds, s
 	for (uint32_t i = first; i < own->n; i++)
 		z->lent.fd[i] = fd_take(&fds[i - first]).raw;
 	return OK;
-}
-
-/* Most often it has ended long since. */
-static void maker_end(struct zygote *z)
-{
-	struct pollfd p = { .fd = z->maker.raw, .events = POLLIN };
-
-	if (!fd_is_open(z->maker))
-		return;
-	(void)syscall(SYS_pidfd_send_signal, z->maker.raw, SIGKILL, NULL, 0);
-	while (poll(&p, 1, -1) < 0)
-		;
-	fd_drop(&z->maker);
 }
 
 static err_t lend_now(struct zygote *z, const struct zygote_files *own, struct diag *d)

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a worker says that it froze, against what it was spawned from. */
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "life/heir.h"
 #include "unit/life/made_zygote.h"
@@ -74,11 +79,60 @@ static void shapes(void **state)
 	zygote_free(of);
 }
 
+/* ---- what froze it ---- */
+
+static pid_t maker_of(struct zygote *z)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			(void)pause();
+	}
+	z->maker = (fd_t){ (int)syscall(SYS_pidfd_open, pid, 0) };
+	assert_true(fd_is_open(z->maker));
+	return pid;
+}
+
+static void has_ended(const struct zygote *z, pid_t pid)
+{
+	int status;
+
+	assert_false(fd_is_open(z->maker));
+	assert_int_equal(waitpid(pid, &status, WNOHANG), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+/* It could write the layers. */
+static void it_ends_before_others_get_the_files(void **state)
+{
+	const struct identity_disk other = { .index = 0, .path = "other.img", .mode = DISK_RO };
+	const struct identity id = { .disks = &other, .n_disks = 1 };
+	struct zygote *z = zygote_new(), *own = NULL;
+	struct zygote_files files;
+	struct diag d = DIAG_INIT;
+	pid_t pid = maker_of(z);
+
+	(void)state;
+	must(zygote_lend(z, &d, &files), &d);
+	has_ended(z, pid);
+	pid = maker_of(z);
+	place_make_disk("other.img", disk_base_capacity(z->disks[0]).v, 1, 0);
+	must(zygote_for(z, &id, &d, &own), &d);
+	has_ended(z, pid);
+	zygote_free(own);
+	zygote_free(z);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(disks, place_setup, place_teardown),
 		cmocka_unit_test_setup_teardown(shapes, place_setup, place_teardown),
+		cmocka_unit_test_setup_teardown(it_ends_before_others_get_the_files, place_setup,
+						place_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
