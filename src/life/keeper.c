@@ -73,7 +73,7 @@ static err_t hear(struct keeper *k, struct diag *d, struct keeper_say *ret)
 	err_t e = link_receive(k->socket.raw, NULL, &in);
 	bool whole = !failed(e) && in.len == sizeof *ret && in.n == 0;
 
-	if (failed(e) && e.code != ERR_SIZE && e.sys != EAGAIN)
+	if (e.code == ERR_SYS && e.sys != EAGAIN)
 		return diag_sys(d, e, "hearing what machines are kept");
 	if (!failed(e))
 		link_drop(&in);
@@ -112,14 +112,14 @@ static err_t hear_entry(struct keeper *k, keeper_each *each, void *ctx, struct d
 	struct link_in in = { .n = 0 };
 	err_t e = link_receive(k->socket.raw, NULL, &in);
 
-	if (failed(e) && e.code != ERR_SIZE && e.sys != EAGAIN)
+	if (in.cut)
+		return diag_fail(d, e, "hearing what machines are kept: there are not enough descriptors "
+				 "for all that is kept");
+	if (e.code == ERR_SYS && e.sys != EAGAIN)
 		return diag_sys(d, e, "hearing what machines are kept");
-	if (e.code == ERR_SIZE)
-		return diag_fail(d, FAIL_SYS(EMFILE), "hearing what machines are kept: there are not "
-				 "enough descriptors for all that is kept");
-	if (failed(e) || in.len == 0)
+	if (e.sys == EAGAIN || (!failed(e) && in.len == 0))
 		return gone(d);
-	if (!entry_of(&in, &entry)) {
+	if (failed(e) || !entry_of(&in, &entry)) {
 		link_drop(&in);
 		return diag_fail(d, FAIL(ERR_REMOTE), "what keeps machines does not say what a keeper "
 				 "says");

@@ -134,11 +134,11 @@ static bool obey(struct keeping *k)
 	}
 }
 
-/* Files that did not all fit in are an entry that was cut short: that is said, and nothing is lost. */
+/* Files for which there is no room here: that is said, and nothing is lost. */
 static void serve_supervisor(struct keeping *k)
 {
 	err_t e = link_receive(k->supervisor.raw, NULL, &k->in);
-	bool ok = e.code == ERR_SIZE ? say(k, EMFILE) : !failed(e) && k->in.len != 0 && obey(k);
+	bool ok = k->in.cut ? say(k, EMFILE) : !failed(e) && k->in.len != 0 && obey(k);
 
 	link_drop(&k->in);
 	if (!ok)

@@ -8,8 +8,10 @@
 
 union control {
 	struct cmsghdr head; /* for its alignment */
-	uint8_t room[CMSG_SPACE(LINK_FDS_MAX * sizeof(int))];
+	uint8_t room[CMSG_SPACE(LINK_FDS_ROOM * sizeof(int))];
 };
+static_assert(CMSG_SPACE(LINK_FDS_ROOM * sizeof(int)) == CMSG_LEN(LINK_FDS_ROOM * sizeof(int)),
+	      "there is no room for one more in the padding");
 
 /* syscalls(control): sendmsg */
 err_t link_send(int socket, const void *bytes, size_t len, const int *fds, uint32_t n,
@@ -55,6 +57,19 @@ static void take_fds(struct msghdr *msg, struct link_in *in)
 	}
 }
 
+/* There is room for all that the kernel carries: if it cut descriptors off, it is because this process
+ * may have no more. */
+static err_t judge(const struct link_in *in, int flags, struct diag *d)
+{
+	if ((flags & MSG_TRUNC) != 0 || in->n > LINK_FDS_MAX)
+		return diag_fail(d, FAIL(ERR_SIZE), "a message that is too long");
+	if (in->len == 0 && (in->n != 0 || (flags & MSG_CTRUNC) != 0))
+		return diag_fail(d, FAIL(ERR_MISSING), "descriptors without a message");
+	if ((flags & MSG_CTRUNC) != 0)
+		return diag_sys(d, FAIL_SYS(EMFILE), "receiving descriptors");
+	return OK;
+}
+
 /* syscalls(control): recvmsg */
 err_t link_receive(int socket, struct diag *d, struct link_in *ret)
 {
@@ -63,9 +78,11 @@ err_t link_receive(int socket, struct diag *d, struct link_in *ret)
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
 			      .msg_controllen = sizeof control };
 	ssize_t got;
+	err_t e;
 
 	ret->len = 0;
 	ret->n = 0;
+	ret->cut = false;
 	/* ECONNRESET is said once, of one that left something unread, before what it had said. */
 	do
 		got = recvmsg(socket, &msg, MSG_CMSG_CLOEXEC);
@@ -73,12 +90,12 @@ err_t link_receive(int socket, struct diag *d, struct link_in *ret)
 	if (got < 0)
 		return diag_sys(d, FAIL_SYS(errno), "receiving from a worker");
 	take_fds(&msg, ret);
-	if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
-		link_drop(ret);
-		return diag_fail(d, FAIL(ERR_SIZE), "a message that is too long");
-	}
 	ret->len = (size_t)got;
-	return OK;
+	e = judge(ret, msg.msg_flags, d);
+	ret->cut = e.sys == EMFILE;
+	if (failed(e))
+		link_drop(ret);
+	return e;
 }
 
 void link_drop(struct link_in *in)

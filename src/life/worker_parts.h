@@ -35,7 +35,8 @@ must_check err_t worker_ask(struct worker *w, struct worker_ask *a, const int *f
 /* One message. OK without one when it was the machine's end, which is noted. */
 must_check err_t worker_hear(struct worker *w, struct diag *d, struct link_in *in,
 			     struct worker_say *ret);
-/* The answer to what was asked first of all that is pending. */
+/* The answer to what was asked first of all that is pending. EMFILE: it has been answered, but this process
+ * has no room for the descriptors; it may be asked again. */
 must_check err_t worker_answer(struct worker *w, struct diag *d, struct link_in *in,
 			       struct worker_say *ret);
 /* One without descriptors in its answer. */

@@ -102,11 +102,13 @@ static void note_end(struct worker *w, const struct worker_say *s)
 	w->pending = 0;
 }
 
+/* That there is no room here for its descriptors does not make it one that lies. */
 static err_t receive(struct worker *w, struct diag *d, struct link_in *in, struct worker_say *ret)
 {
-	err_t e;
+	err_t e = link_receive(w->socket.raw, d, in);
 
-	TRY(link_receive(w->socket.raw, d, in));
+	if (failed(e) && !in->cut)
+		return e;
 	if (in->len == 0)
 		return OK;
 	e = worker_say_parse(cur_of(in->bytes, in->len), d, ret);
@@ -162,7 +164,7 @@ err_t worker_answer(struct worker *w, struct diag *d, struct link_in *in, struct
 	}
 	w->pending--;
 	if (ret->kind == WORKER_DONE)
-		return OK;
+		return in->cut ? diag_sys(d, FAIL_SYS(EMFILE), "receiving what a worker has made") : OK;
 	link_drop(in);
 	return diag_fail(d, (err_t){ (enum err_code)ret->code, ret->sys }, "%s", ret->text);
 }

@@ -44,6 +44,7 @@ static fd_t file_of(const void *bytes, size_t n)
 	X(CUT,         "its worker does not say what a worker says") \
 	X(LONG,        "a message that is too long") \
 	X(DESCRIPTORS, "a message that is too long") \
+	X(EMPTY,       "descriptors without a message") \
 	X(VERSION,     "version") \
 	X(KIND,        "kind") \
 	X(OUTCOME,     "value") \
@@ -97,6 +98,15 @@ static void lie_with_descriptors(void)
 	(void)sendmsg(to, &msg, 0);
 }
 
+static void say_nothing_with_descriptors(void)
+{
+	int fds[LINK_FDS_MAX];
+
+	for (size_t i = 0; i < countof(fds); i++)
+		fds[i] = to;
+	ignore(link_send(to, "", 0, fds, countof(fds), NULL));
+}
+
 /* Answers whatever it is asked, until nobody asks. */
 static void be_polite(void)
 {
@@ -135,6 +145,9 @@ static void lie(enum lie l)
 		return;
 	case LIE_DESCRIPTORS:
 		lie_with_descriptors();
+		return;
+	case LIE_EMPTY:
+		say_nothing_with_descriptors();
 		return;
 	case LIE_VERSION:
 		tell_word(0, WORKER_VERSION + 1);

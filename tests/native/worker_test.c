@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Machines in workers: what children in processes of their own share and do not, their consoles,
  * their generations, and how they end. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "life/zygote_parts.h"
 #include "support/place.h"
@@ -247,6 +250,53 @@ static void another_layout(void **state)
 	zygote_free(z);
 }
 
+/* From now on this process may open two files more. */
+static struct rlimit room_for_two(void)
+{
+	int first = dup(0), second = dup(0);
+	struct rlimit was, low;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	low = (struct rlimit){ (rlim_t)(first > second ? first : second) + 1, was.rlim_max };
+	(void)close(first);
+	(void)close(second);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	return was;
+}
+
+/* That this process can take no more files in is not the worker's fault. */
+static void no_room_for_its_files(void **state)
+{
+	struct zygote *z = zygote_of(kin_request()), *made = NULL;
+	struct home *h = home_new(zygote_image(z));
+	struct worked *w = worked_child(h, z), *child;
+	struct worker *it = worked_worker(w);
+	struct diag d = DIAG_INIT;
+	struct rlimit was;
+	err_t e;
+	int fds;
+
+	(void)state;
+	worked_pause(w);
+	fds = entries_of("/proc/self/fd");
+	was = room_for_two();
+	e = worker_freeze(it, &d, &made);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	if (e.sys != EMFILE || strstr(d.text, "receiving what a worker has made") == NULL)
+		fail_msg("%s", d.text);
+	assert_int_equal(worker_outcome(it, &d), VM_NONE);
+	assert_int_equal(entries_of("/proc/self/fd"), fds);
+	if (failed(worker_freeze(it, &d, &made)))
+		fail_msg("%s", d.text);
+	worked_free(w);
+	child = worked_child(h, made);
+	knows_its_secret(child);
+	worked_free(child);
+	zygote_free(made);
+	home_free(h);
+	zygote_free(z);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,6 +307,7 @@ int main(void)
 		cmocka_unit_test(ends),
 		cmocka_unit_test(at_the_wrong_moment),
 		cmocka_unit_test(another_layout),
+		cmocka_unit_test(no_room_for_its_files),
 	};
 
 	return cmocka_run_group_tests(tests, place_setup, place_teardown);

@@ -128,6 +128,8 @@ static err_t answer_take(int socket, struct diag *d, struct zygote **ret_zygote,
 
 	(void)setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	e = link_receive(socket, &why, &in);
+	if (in.cut)
+		return diag_sys(d, e, "freeze: taking over the zygote");
 	if (failed(e) || in.len == 0) {
 		link_drop(&in);
 		return diag_fail(d, FAIL(ERR_REMOTE), "freeze: the machine's monitor %s",

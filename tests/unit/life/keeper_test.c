@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "life/keeper_parts.h"
@@ -143,6 +144,28 @@ static void key_without_end(void **state)
 	assert_int_equal(met(&e, ERR_REMOTE, "does not say what a keeper says"), 0);
 }
 
+/* That is this process's own fault, and told as such. */
+static void no_room_for_files(void **state)
+{
+	struct keeper_ask a = entry_sample();
+	int before = entries_of("/proc/self/fd"), next;
+	struct ends e = ends_new();
+	struct rlimit was, low;
+
+	(void)state;
+	says(&e, KEEPER_VERSION, 1);
+	tells(&e, &a, sample_len);
+	/* One for the keeper's process, where its end of the socket was, and one for two files. */
+	next = dup(0);
+	(void)close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	low = (struct rlimit){ (rlim_t)next + 1, was.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	assert_int_equal(met(&e, ERR_SYS, "not enough descriptors for all that is kept"), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	assert_int_equal(entries_of("/proc/self/fd"), before);
+}
+
 static err_t refuse(void *n, struct keeper_entry *e, struct diag *d)
 {
 	(void)n;
@@ -182,7 +205,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(entries_are_told), cmocka_unit_test(another_build),
 		cmocka_unit_test(hangs_up), cmocka_unit_test(nonsense),
-		cmocka_unit_test(key_without_end), cmocka_unit_test(refused),
+		cmocka_unit_test(key_without_end), cmocka_unit_test(no_room_for_files),
+		cmocka_unit_test(refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,8 +2,10 @@
 /* The packets between a supervisor and a worker: descriptors, ends, what is too long. */
 #include "life/worker_link.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -79,6 +81,60 @@ static void too_many_descriptors(void **state)
 	pair_drop(p);
 }
 
+/* They come with no bytes, as an end does. */
+static void descriptors_alone(void **state)
+{
+	struct pair p = pair_new();
+	struct diag d = DIAG_INIT;
+	int fds[LINK_FDS_MAX], before = entries_of("/proc/self/fd");
+	static struct link_in in;
+
+	(void)state;
+	for (size_t i = 0; i < countof(fds); i++)
+		fds[i] = p.here;
+	assert_false(failed(link_send(p.here, "", 0, fds, countof(fds), &d)));
+	assert_int_equal(link_receive(p.there, &d, &in).code, ERR_MISSING);
+	assert_string_equal(d.text, "descriptors without a message");
+	assert_int_equal(in.n, 0);
+	assert_int_equal(entries_of("/proc/self/fd"), before);
+	pair_drop(p);
+}
+
+/* This process may have one file more, and is sent three: it gets none, and the bytes. */
+static void no_room_for_descriptors(void **state)
+{
+	struct pair p = pair_new();
+	struct diag d = DIAG_INIT;
+	int fds[3] = { p.here, p.here, p.here }, before = entries_of("/proc/self/fd"), next = dup(0);
+	static struct link_in in;
+	struct rlimit was, low;
+	err_t e, empty;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	low = (struct rlimit){ (rlim_t)next + 1, was.rlim_max };
+	(void)close(next);
+	assert_false(failed(link_send(p.here, "", 0, fds, countof(fds), &d)));
+	assert_false(failed(link_send(p.here, "abc", 3, fds, countof(fds), &d)));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	empty = link_receive(p.there, NULL, &in);
+	e = link_receive(p.there, &d, &in);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	assert_int_equal(empty.code, ERR_MISSING);
+	assert_int_equal(e.sys, EMFILE);
+	assert_true(in.cut);
+	assert_int_equal(in.n, 0);
+	assert_int_equal(in.len, 3);
+	assert_memory_equal(in.bytes, "abc", 3);
+	assert_int_equal(entries_of("/proc/self/fd"), before);
+	assert_false(failed(link_send(p.here, "abc", 3, fds, countof(fds), &d)));
+	assert_false(failed(link_receive(p.there, &d, &in)));
+	assert_false(in.cut);
+	assert_int_equal(in.n, countof(fds));
+	link_drop(&in);
+	pair_drop(p);
+}
+
 static void longest_and_one_longer(void **state)
 {
 	static uint8_t bytes[WORKER_MSG_MAX + 1];
@@ -124,6 +180,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(many_descriptors),
 		cmocka_unit_test(too_many_descriptors),
+		cmocka_unit_test(descriptors_alone),
+		cmocka_unit_test(no_room_for_descriptors),
 		cmocka_unit_test(longest_and_one_longer),
 		cmocka_unit_test(last_words),
 	};
