@@ -44,10 +44,12 @@ static err_t catch_up(struct worker *w, struct diag *d, uint32_t *ret_state)
 	if (failed(e) && e.code != ERR_REMOTE)
 		return diag_sys(d, e, "asking a worker");
 	for (int i = 0; i < LEFT_OVER_MOST && now_ms() < until; i++) {
-		TRY(worker_hear(w, d, &in, &s));
 		if (w->outcome != VM_NONE)
 			return OK;
+		TRY(worker_hear(w, d, &in, &s));
 		link_drop(&in);
+		if (w->outcome != VM_NONE)
+			return OK;
 		*ret_state = s.value;
 		if (s.serial == w->asked && s.kind == WORKER_DONE) {
 			w->pending = 0;

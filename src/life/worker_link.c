@@ -13,34 +13,52 @@ union control {
 static_assert(CMSG_SPACE(LINK_FDS_ROOM * sizeof(int)) == CMSG_LEN(LINK_FDS_ROOM * sizeof(int)),
 	      "there is no room for one more in the padding");
 
+struct packet {
+	const void *bytes;
+	size_t len;
+	const int *fds;
+	uint32_t n;
+};
+
 /* syscalls(control): sendmsg */
-err_t link_send(int socket, const void *bytes, size_t len, const int *fds, uint32_t n,
-		struct diag *d)
+static err_t deliver(int socket, const struct packet *p, int flags, struct diag *d)
 {
 	union control control;
-	struct iovec iov = { (void *)(uintptr_t)bytes, len };
+	struct iovec iov = { (void *)(uintptr_t)p->bytes, p->len };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t sent;
 
-	if (n > LINK_FDS_MAX)
-		return diag_fail(d, FAIL(ERR_SIZE), "%u descriptors are too many for one message", n);
-	if (n > 0) {
+	if (p->n > LINK_FDS_MAX)
+		return diag_fail(d, FAIL(ERR_SIZE), "%u descriptors are too many for one message", p->n);
+	if (p->n > 0) {
 		msg.msg_control = &control;
-		msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
+		msg.msg_controllen = CMSG_SPACE(p->n * sizeof(int));
 		memset(&control, 0, msg.msg_controllen);
 		control.head.cmsg_level = SOL_SOCKET;
 		control.head.cmsg_type = SCM_RIGHTS;
-		control.head.cmsg_len = CMSG_LEN(n * sizeof(int));
-		memcpy(CMSG_DATA(&control.head), fds, n * sizeof(int));
+		control.head.cmsg_len = CMSG_LEN(p->n * sizeof(int));
+		memcpy(CMSG_DATA(&control.head), p->fds, p->n * sizeof(int));
 	}
 	do
-		sent = sendmsg(socket, &msg, MSG_NOSIGNAL);
+		sent = sendmsg(socket, &msg, flags | MSG_NOSIGNAL);
 	while (sent < 0 && errno == EINTR);
 	if (sent < 0 && (errno == EPIPE || errno == ECONNRESET))
 		return diag_fail(d, FAIL(ERR_REMOTE), "the worker is gone");
 	if (sent < 0)
 		return diag_sys(d, FAIL_SYS(errno), "sending to a worker");
 	return OK;
+}
+
+err_t link_send(int socket, const void *bytes, size_t len, const int *fds, uint32_t n,
+		struct diag *d)
+{
+	return deliver(socket, &(struct packet){ bytes, len, fds, n }, 0, d);
+}
+
+err_t link_send_now(int socket, const void *bytes, size_t len, const int *fds, uint32_t n,
+		    struct diag *d)
+{
+	return deliver(socket, &(struct packet){ bytes, len, fds, n }, MSG_DONTWAIT, d);
 }
 
 static void take_fds(struct msghdr *msg, struct link_in *in)

@@ -19,6 +19,9 @@ struct link_in {
 /* `fds` are borrowed. ERR_REMOTE when the other end is gone. */
 must_check err_t link_send(int socket, const void *bytes, size_t len, const int *fds, uint32_t n,
 			   struct diag *d);
+/* The same, but never waits: EAGAIN when too much of what was sent before has not been read. */
+must_check err_t link_send_now(int socket, const void *bytes, size_t len, const int *fds, uint32_t n,
+			       struct diag *d);
 /* Waits for one. Descriptors are the caller's: link_drop. What came cut short is refused; with EMFILE
  * that was our doing (in->cut). A failure leaves none. */
 must_check err_t link_receive(int socket, struct diag *d, struct link_in *ret);

@@ -27,7 +27,8 @@ struct worker {
 /* One of which nothing is there yet. */
 must_check err_t worker_new(struct diag *d, struct worker **ret);
 
-/* Gives the question its number. ERR_REMOTE: nobody hears it, but there may be something to hear. */
+/* Gives the question its number, and waits for nothing. ERR_REMOTE: nobody hears it, but there may be
+ * something to hear; or it is one that does not listen, and is ended. */
 must_check err_t worker_send(struct worker *w, struct worker_ask *a, const int *fds, uint32_t n);
 /* The same; what it said before it went is why it cannot be asked. */
 must_check err_t worker_ask(struct worker *w, struct worker_ask *a, const int *fds, uint32_t n,

@@ -198,6 +198,17 @@ err_t worker_ready(struct worker *w, struct diag *d)
 	return first;
 }
 
+/* There is always room for more than is asked before one waits for its answers. */
+static err_t does_not_listen(struct worker *w)
+{
+	if (w->outcome == VM_NONE) {
+		w->outcome = VM_ERROR;
+		ignore(diag_fail(&w->why, FAIL(ERR_REMOTE), "its worker does not read what it is asked"));
+	}
+	end_now(w);
+	return FAIL(ERR_REMOTE);
+}
+
 err_t worker_send(struct worker *w, struct worker_ask *a, const int *fds, uint32_t n)
 {
 	uint8_t bytes[WORKER_MSG_MAX];
@@ -207,7 +218,9 @@ err_t worker_send(struct worker *w, struct worker_ask *a, const int *fds, uint32
 	a->serial = w->asked + 1;
 	worker_ask_encode(&o, a);
 	TRY(out_done(&o));
-	e = link_send(w->socket.raw, o.base, o.len, fds, n, NULL);
+	e = link_send_now(w->socket.raw, o.base, o.len, fds, n, NULL);
+	if (e.sys == EAGAIN)
+		return does_not_listen(w);
 	if (failed(e) && e.code != ERR_REMOTE)
 		return e;
 	w->asked++;

@@ -135,6 +135,27 @@ static void no_room_for_descriptors(void **state)
 	pair_drop(p);
 }
 
+/* Nobody reads: it is said, sooner or later, and not waited for. */
+static void no_room_to_send(void **state)
+{
+	struct pair p = pair_new();
+	struct diag d = DIAG_INIT;
+	static struct link_in in;
+	err_t e = OK;
+	int n = 0;
+
+	(void)state;
+	while (!failed(e) && n++ < 100000)
+		e = link_send_now(p.here, "abc", 3, NULL, 0, &d);
+	assert_int_equal(e.sys, EAGAIN);
+	assert_true(n > 100);
+	assert_false(failed(link_receive(p.there, &d, &in)));
+	assert_false(failed(link_send_now(p.here, "abc", 3, NULL, 0, &d)));
+	(void)close(p.there);
+	assert_int_equal(link_send_now(p.here, "abc", 3, NULL, 0, &d).code, ERR_REMOTE);
+	(void)close(p.here);
+}
+
 static void longest_and_one_longer(void **state)
 {
 	static uint8_t bytes[WORKER_MSG_MAX + 1];
@@ -182,6 +203,7 @@ int main(void)
 		cmocka_unit_test(too_many_descriptors),
 		cmocka_unit_test(descriptors_alone),
 		cmocka_unit_test(no_room_for_descriptors),
+		cmocka_unit_test(no_room_to_send),
 		cmocka_unit_test(longest_and_one_longer),
 		cmocka_unit_test(last_words),
 	};
