@@ -58,6 +58,7 @@ err_t worker_start(struct worker_kit *k, struct zygote *z, struct diag *d,
 
 	TRY(worker_new(d, &w));
 	w->kit = k;
+	w->patience = patience_new(worker_kit_patience_ms(k));
 	e = start(w, z, d);
 	if (failed(e)) {
 		worker_free(w);

@@ -14,7 +14,7 @@
 #include "machine/disk/layer_files.h"
 #include "machine/kvm/kvm.h"
 
-enum { SPARE_MOST = 1024, PATIENCE_MS = 60000 };
+enum { SPARE_MOST = 1024 };
 
 struct worker_kit {
 	struct refs references;
@@ -22,7 +22,7 @@ struct worker_kit {
 	fd_t kvm, netns, cgroup;
 	fd_t faults;           /* /dev/userfaultfd; FD_NONE: it is not to be had */
 	fd_t layout;           /* for nurseries */
-	struct timeval patience;
+	uint32_t patience_ms;
 	uint32_t disks;
 	bytes_t capacity[SHAPE_DEVICES_MAX]; /* of each disk */
 	struct jail_options jail;
@@ -53,11 +53,6 @@ static uint64_t longest_file(const struct worker_kit *k, bytes_t ram)
 	return longest;
 }
 
-static struct timeval patience_of(int ms)
-{
-	return (struct timeval){ ms / 1000, (ms % 1000) * 1000 };
-}
-
 static err_t kit_fill(struct worker_kit *k, const struct image *like,
 		      const struct worker_kit_options *o, struct diag *d)
 {
@@ -76,7 +71,7 @@ static err_t kit_fill(struct worker_kit *k, const struct image *like,
 	TRY(kvm_open(d, &k->kvm));
 	TRY(worker_layout_write(like, k->kvm.raw, d, &k->layout));
 	note_disks(k, like);
-	k->patience = patience_of(o->patience_ms != 0 ? o->patience_ms : PATIENCE_MS);
+	k->patience_ms = o->patience_ms;
 	if ((o->without & JAIL_WITHOUT(JAIL_NETNS)) == 0)
 		TRY(jail_netns_new(d, &k->netns));
 	if (o->cgroup >= 0)
@@ -134,6 +129,11 @@ void worker_kit_free(struct worker_kit *k)
 	fd_drop(&k->faults);
 	fd_drop(&k->program);
 	free(k);
+}
+
+uint32_t worker_kit_patience_ms(const struct worker_kit *k)
+{
+	return k->patience_ms;
 }
 
 int worker_kit_kvm(const struct worker_kit *k)
@@ -201,7 +201,6 @@ err_t worker_kit_bear(struct worker_kit *k, struct diag *d, struct born *ret_bor
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
 		return diag_sys(d, FAIL_SYS(errno), "making a worker's socket");
 	*ret_socket = (fd_t){ ends[0] };
-	(void)setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &k->patience, sizeof k->patience);
 	(void)pthread_mutex_lock(&k->births);
 	e = bear(k, ends[1], d, ret_born);
 	(void)pthread_mutex_unlock(&k->births);

@@ -13,7 +13,7 @@ struct worker_kit_options {
 	const char *program;   /* path of spore-worker */
 	uint32_t without;      /* walls that are not wanted: JAIL_WITHOUT(...) | ... */
 	int cgroup;            /* duplicated; -1: none */
-	int patience_ms;       /* with one that does not answer, which is killed then; 0: a minute */
+	uint32_t patience_ms;  /* with one that does not answer, which is killed then: life/patience.h */
 };
 must_check err_t worker_kit_new(const struct image *like, const struct worker_kit_options *o,
 				struct diag *d, struct worker_kit **ret_kit);
@@ -24,6 +24,7 @@ void worker_kit_free(struct worker_kit *k);
 /* A worker's process, confined but for what it does to itself, and our end of its socket. */
 must_check err_t worker_kit_bear(struct worker_kit *k, struct diag *d, struct born *ret_born,
 				 fd_t *ret_socket);
+uint32_t worker_kit_patience_ms(const struct worker_kit *k);
 /* Borrowed: what it is to be given first. */
 int worker_kit_kvm(const struct worker_kit *k);
 int worker_kit_faults(const struct worker_kit *k); /* /dev/userfaultfd, or -1 */

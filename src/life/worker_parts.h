@@ -4,6 +4,7 @@
 #pragma once
 
 #include "life/heir.h"
+#include "life/patience.h"
 #include "life/worker_host.h"
 #include "life/worker_link.h"
 #include "life/zygote_parts.h"
@@ -16,6 +17,9 @@ struct worker {
 	struct board board;
 	uint32_t asked;        /* the last question's number; the one before all has 0 */
 	uint32_t pending;      /* asked and not yet answered */
+	struct patience patience;
+	enum worker_ask_kind last; /* asked */
+	uint32_t wait_ms;      /* for what it says next */
 	struct zygote *primed; /* a reference; NULL: none yet */
 	bool spawned;          /* from that */
 	struct heir_copies copies; /* of what it has written before it was branched */
@@ -44,3 +48,5 @@ must_check err_t worker_answer(struct worker *w, struct diag *d, struct link_in 
 must_check err_t worker_answer_plain(struct worker *w, struct diag *d, uint32_t *ret_value);
 /* It has answered what nobody asked, and is ended. */
 err_t worker_lied(struct worker *w, uint32_t serial, struct diag *d);
+/* CLOCK_MONOTONIC. */
+uint64_t worker_clock_ms(void);

@@ -2,9 +2,11 @@
 /* A worker's process, and questions and answers. */
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "base/heap.h"
 #include "life/worker_parts.h"
@@ -81,6 +83,7 @@ err_t worker_new(struct diag *d, struct worker **ret)
 	if (w == NULL)
 		return diag_fail(d, FAIL(ERR_NOMEM), "worker: out of memory");
 	w->socket = w->child.pidfd = w->board.memfd = w->board.event = FD_NONE;
+	w->patience = patience_new(0);
 	*ret = w;
 	return OK;
 }
@@ -102,11 +105,37 @@ static void note_end(struct worker *w, const struct worker_say *s)
 	w->pending = 0;
 }
 
+uint64_t worker_clock_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static err_t wait_for_word(struct worker *w)
+{
+	struct pollfd p = { .fd = w->socket.raw, .events = POLLIN };
+	uint64_t began = worker_clock_ms(), now = began;
+	int n;
+
+	do {
+		uint64_t waited = now - began;
+
+		n = poll(&p, 1, waited < w->wait_ms ? (int)(w->wait_ms - waited) : 0);
+		now = worker_clock_ms();
+	} while (n < 0 && errno == EINTR);
+	patience_spend(&w->patience, w->last, now - began);
+	return n == 0 ? FAIL_SYS(EAGAIN) : OK;
+}
+
 /* That there is no room here for its descriptors does not make it one that lies. */
 static err_t receive(struct worker *w, struct diag *d, struct link_in *in, struct worker_say *ret)
 {
-	err_t e = link_receive(w->socket.raw, d, in);
+	err_t e;
 
+	TRY(wait_for_word(w));
+	e = link_receive(w->socket.raw, d, in);
 	if (failed(e) && !in->cut)
 		return e;
 	if (in->len == 0)
@@ -117,17 +146,27 @@ static err_t receive(struct worker *w, struct diag *d, struct link_in *in, struc
 	return e;
 }
 
+static void note_failure(struct worker *w, err_t e, const struct diag *nonsense)
+{
+	if (w->outcome != VM_NONE)
+		return;
+	w->outcome = VM_ERROR;
+	if (e.sys != EAGAIN)
+		ignore(diag_fail(&w->why, e, "its worker does not say what a worker says: %.300s",
+				 nonsense->text));
+	else if (patience_is_spent(&w->patience))
+		ignore(diag_fail(&w->why, e, "its worker answers too late, again and again"));
+	else
+		ignore(diag_fail(&w->why, e, "its worker does not answer"));
+}
+
 err_t worker_hear(struct worker *w, struct diag *d, struct link_in *in, struct worker_say *ret)
 {
 	struct diag nonsense = DIAG_INIT;
 	err_t e = receive(w, &nonsense, in, ret);
 
-	if (failed(e) && w->outcome == VM_NONE) {
-		w->outcome = VM_ERROR;
-		ignore(e.sys == EAGAIN ? diag_fail(&w->why, e, "its worker does not answer")
-		       : diag_fail(&w->why, e, "its worker does not say what a worker says: %.300s",
-				   nonsense.text));
-	}
+	if (failed(e))
+		note_failure(w, e, &nonsense);
 	if (failed(e) || in->len == 0) {
 		end_now(w);
 		return gone(w, d);
@@ -225,6 +264,8 @@ err_t worker_send(struct worker *w, struct worker_ask *a, const int *fds, uint32
 		return e;
 	w->asked++;
 	w->pending++;
+	w->last = a->kind;
+	w->wait_ms = patience_for(&w->patience, a->kind, worker_clock_ms());
 	return e;
 }
 

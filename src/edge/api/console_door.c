@@ -14,12 +14,14 @@
 #include "edge/api/server.h"
 
 enum { CHUNK = 16384, TYPED_MAX = 512, FLUSH_MS = 1000 };
+enum { RETRY_US = 10000, RETRY_DOUBLED = 6 };
 
 struct console_door {
 	struct spore_server *server;
 	struct event *accepting, *output;   /* a client calls; the guest wrote */
 	struct event *reading, *writing;    /* of the client */
 	struct event *retry;                /* the console's input was full */
+	unsigned refused;                   /* that many times, at most RETRY_DOUBLED */
 	fd_t client;
 	uint64_t position;                  /* of the next byte for the client */
 	size_t n_pending, done_pending;     /* taken from the console, not yet sent */
@@ -95,18 +97,23 @@ static void on_writable(evutil_socket_t fd, short what, void *door)
 	client_write(c);
 }
 
-/* Hands over what was typed; what the console has no room for waits. */
+/* Hands over what was typed; what the console has no room for waits, and longer where it has none again
+ * and again: each time a worker is asked, and all machines wait for its answer. */
 static void type(struct console_door *c)
 {
-	static const struct timeval soon = { 0, 10000 };
+	struct timeval later = { 0, RETRY_US };
 	size_t taken = 0;
 
 	if (spore_machine_input(c->server->machine, c->typed, c->n_typed, &taken, NULL) != SPORE_OK)
 		taken = c->n_typed;
 	memmove(c->typed, c->typed + taken, c->n_typed - taken);
 	c->n_typed -= taken;
+	c->refused = taken == 0 ? c->refused : 0;
+	later.tv_usec <<= c->refused;
+	if (taken == 0 && c->refused < RETRY_DOUBLED)
+		c->refused++;
 	if (c->n_typed != 0)
-		(void)event_add(c->retry, &soon);
+		(void)event_add(c->retry, &later);
 	else if (c->reading != NULL)
 		(void)event_add(c->reading, NULL);
 }
