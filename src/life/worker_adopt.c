@@ -2,12 +2,13 @@
 /* A worker from one supervisor to the next (docs/design/0021-kept-machines.md). */
 #include <errno.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "life/worker_parts.h"
 
-/* Answers to another supervisor's questions, of which there were only a few at a time. */
-enum { LEFT_OVER_MOST = 64, CATCH_UP_MS = 60000 };
+/* Answers to another supervisor's questions, of which there were only a few at a time. It may stand in the
+ * middle of one for as long as its memory takes to copy; all who wait for this supervisor wait for that, and
+ * what is kept is adopted in turn. */
+enum { LEFT_OVER_MOST = 64, CATCH_UP_MS = 5000, CATCH_UP_MOST_MS = 20000, COPIED_PER_MS = 256 << 10 };
 
 err_t worker_pack(const struct worker *w, struct diag *d, int ret_fds[WORKER_FILES])
 {
@@ -20,12 +21,11 @@ err_t worker_pack(const struct worker *w, struct diag *d, int ret_fds[WORKER_FIL
 	return OK;
 }
 
-static uint64_t now_ms(void)
+static uint64_t catch_up_ms(const struct worker *w)
 {
-	struct timespec t;
+	uint64_t ms = CATCH_UP_MS + geometry_ram(image_geometry(w->primed->image)).v / COPIED_PER_MS;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	return ms < CATCH_UP_MOST_MS ? ms : CATCH_UP_MOST_MS;
 }
 
 /* What it answers to what we ask, and not to what it was asked before; what it had made for that is
@@ -33,7 +33,7 @@ static uint64_t now_ms(void)
 static err_t catch_up(struct worker *w, struct diag *d, uint32_t *ret_state)
 {
 	struct worker_ask a = { .kind = WORKER_STATE };
-	uint64_t until = now_ms() + CATCH_UP_MS;
+	uint64_t until = worker_clock_ms() + catch_up_ms(w), now;
 	struct worker_say s = { .serial = 0 };
 	struct link_in in;
 	err_t e;
@@ -43,9 +43,10 @@ static err_t catch_up(struct worker *w, struct diag *d, uint32_t *ret_state)
 	e = worker_send(w, &a, NULL, 0);
 	if (failed(e) && e.code != ERR_REMOTE)
 		return diag_sys(d, e, "asking a worker");
-	for (int i = 0; i < LEFT_OVER_MOST && now_ms() < until; i++) {
+	for (int i = 0; i < LEFT_OVER_MOST && (now = worker_clock_ms()) < until; i++) {
 		if (w->outcome != VM_NONE)
 			return OK;
+		w->wait_ms = (uint32_t)(until - now);
 		TRY(worker_hear(w, d, &in, &s));
 		link_drop(&in);
 		if (w->outcome != VM_NONE)
