@@ -10,6 +10,8 @@
 #include "base/heap.h"
 #include "life/zygote_parts.h"
 
+enum { HEAD_MOST = 64 << 10, DEVICE_MOST = 64 << 10 }; /* of an heir's state: more than they take */
+
 /* ---- packing ---- */
 
 struct packing {
@@ -141,7 +143,7 @@ err_t zygote_pack(struct zygote *z, struct diag *d, struct zygote_files *ret)
 /* ---- unpacking ---- */
 
 /* syscalls(control): fcntl=F_GET_SEALS newfstatat=AT_EMPTY_PATH pread64 */
-static err_t read_bytes(int memfd, struct diag *d, uint8_t **ret, size_t *ret_len)
+static err_t read_bytes(int memfd, uint64_t most, struct diag *d, uint8_t **ret, size_t *ret_len)
 {
 	int want = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW, seals = fcntl(memfd, F_GET_SEALS);
 	owned_heap uint8_t *bytes = NULL;
@@ -149,9 +151,9 @@ static err_t read_bytes(int memfd, struct diag *d, uint8_t **ret, size_t *ret_le
 
 	if (seals < 0 || (seals & want) != want || fstat(memfd, &st) != 0)
 		return diag_fail(d, FAIL(ERR_STATE), "a zygote's state is not sealed");
-	if (st.st_size <= 0 || (uint64_t)st.st_size > GIB(1))
-		return diag_fail(d, FAIL(ERR_SIZE), "a zygote's state is %" PRIi64 " bytes",
-				 (int64_t)st.st_size);
+	if (st.st_size <= 0 || (uint64_t)st.st_size > most)
+		return diag_fail(d, FAIL(ERR_SIZE), "a zygote's state is %" PRIi64 " bytes, expected at "
+				 "most %" PRIu64, (int64_t)st.st_size, most);
 	bytes = malloc((size_t)st.st_size);
 	if (bytes == NULL)
 		return FAIL(ERR_NOMEM);
@@ -234,7 +236,8 @@ static err_t unpack(struct parcel *p, fd_t *fds, uint32_t n, struct diag *d, str
 	return OK;
 }
 
-static err_t read_and_unpack(fd_t *fds, uint32_t n, struct diag *d, struct zygote **ret)
+static err_t read_and_unpack(fd_t *fds, uint32_t n, uint64_t most, struct diag *d,
+			     struct zygote **ret)
 {
 	owned_heap uint8_t *bytes = NULL;
 	struct parcel p;
@@ -243,16 +246,57 @@ static err_t read_and_unpack(fd_t *fds, uint32_t n, struct diag *d, struct zygot
 
 	if (n == 0)
 		return diag_field(d, FAIL(ERR_MISSING), "parcel", "descriptors", "there are none");
-	TRY(read_bytes(fds[0].raw, d, &bytes, &len));
+	TRY(read_bytes(fds[0].raw, most, d, &bytes, &len));
 	TRY(parcel_parse(cur_of(bytes, len), d, &p));
 	e = unpack(&p, fds + 1, n - 1, d, ret);
 	parcel_clear(&p);
 	return e;
 }
 
+/* A machine that was spawned describes no layers of disks in its own state: they go beside it. */
+static uint64_t section_most(enum sect_kind k)
+{
+	switch (k) {
+	case SECT_DEVICE:
+		return DEVICE_MOST;
+	case SECT_RAM_SUMS:
+	case SECT_RAM:
+		return 0;
+	case SECT_INVENTORY:
+	case SECT_TOPOLOGY:
+	case SECT_CONFIG:
+	case SECT_VCPU:
+	case SECT_IRQCHIP:
+	case SECT_CLOCK:
+	case SECT_SERIAL:
+	case SECT_RAM_MAP:
+		return sect_kind_max(k).v;
+	}
+	unreachable_by_type();
+}
+
+static uint64_t heir_most(const struct zygote *of)
+{
+	const struct geometry *g = image_geometry(of->image);
+	uint64_t most = HEAD_MOST + of->front_len;
+
+	for (uint32_t i = 0; i < geometry_rows(g); i++)
+		most += section_most(geometry_row(g, i).kind);
+	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++)
+		if (of->disks[i] != NULL)
+			most += sizeof(struct parcel_disk) + disk_base_maps_most(of->disks[i]).v;
+	return most;
+}
+
 err_t zygote_unpack(fd_t *fds, uint32_t n, struct diag *d, struct zygote **ret_zygote)
 {
-	err_t e = read_and_unpack(fds, n, d, ret_zygote);
+	return zygote_unpack_heir(fds, n, NULL, d, ret_zygote);
+}
+
+err_t zygote_unpack_heir(fd_t *fds, uint32_t n, const struct zygote *of, struct diag *d,
+			 struct zygote **ret_zygote)
+{
+	err_t e = read_and_unpack(fds, n, of != NULL ? heir_most(of) : GIB(1), d, ret_zygote);
 
 	for (uint32_t i = 0; i < n; i++)
 		fd_drop(&fds[i]);

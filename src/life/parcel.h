@@ -20,6 +20,11 @@ must_check err_t zygote_file_new(struct diag *d, fd_t *ret);
 /* Made once and kept with the zygote. ERR_SIZE when it has too many files. Any thread. */
 must_check err_t zygote_pack(struct zygote *z, struct diag *d, struct zygote_files *ret);
 
+/* The other end of what a worker says that it has made of `of`: as zygote_unpack, but ERR_SIZE, before
+ * anything is read, when its state is larger than anything that could become of that. `of` NULL: it was not
+ * a worker. */
+must_check err_t zygote_unpack_heir(fd_t *fds, uint32_t n, const struct zygote *of, struct diag *d,
+				    struct zygote **ret_zygote);
 /* The other end: everything is judged again. All of `fds` are taken, on failure too. */
 must_check err_t zygote_unpack(fd_t *fds, uint32_t n, struct diag *d, struct zygote **ret_zygote);
 

@@ -190,7 +190,7 @@ static err_t answer_zygote(struct worker *w, struct heir_copies *copies, struct 
 
 	wait_long(w);
 	TRY(worker_answer(w, d, &in, &s));
-	TRY(zygote_unpack(in.fd, in.n, d, &z));
+	TRY(zygote_unpack_heir(in.fd, in.n, w->primed, d, &z));
 	e = heir_take(z, w->primed, copies, d);
 	if (!failed(e))
 		e = zygote_settle(z, NULL, d);

@@ -86,6 +86,8 @@ void disk_layer_home(struct disk *k, struct layer_files *home);
 struct disk_files { uint32_t n; int fd[1 + PARCEL_LAYERS_MAX]; };
 must_check err_t disk_base_pack(const struct disk_base *b, struct parcel_disk *ret_disk,
 				uint8_t **ret_maps, struct disk_files *ret_files);
+/* Of what is made of a child's disk over it: as long as its maps can be. */
+bytes_t disk_base_maps_most(const struct disk_base *b);
 /* And back; the files are taken from `fds`, as many as the disk has. They may come from a process
  * that is not trusted: ERR_DISK, ERR_DEVICE when sizes or maps do not fit. */
 must_check err_t disk_base_unpack(const struct parcel_disk *in, fd_t *fds, struct diag *d,

@@ -36,6 +36,16 @@ err_t disk_base_pack(const struct disk_base *b, struct parcel_disk *ret_disk, ui
 	return OK;
 }
 
+bytes_t disk_base_maps_most(const struct disk_base *b)
+{
+	const struct disk *k = disk_base_as(b);
+	uint32_t cluster = k->n_under > 0 ? k->under[0]->cluster : layer_cluster_for(k->capacity);
+
+	if (k->mode == DISK_RO || cluster == 0)
+		return BYTES(0);
+	return BYTES((uint64_t)PARCEL_LAYERS_MAX * layer_map_len(k->capacity, cluster));
+}
+
 /* syscalls(control): newfstatat=AT_EMPTY_PATH */
 static err_t size_check(int fd, uint64_t capacity, const char *what, struct diag *d)
 {
