@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A supervisor whose worker speaks nonsense. This program is the worker: started as one, it lies as
- * it was told to through a file that the supervisor left open. */
+/* A supervisor whose worker speaks nonsense. */
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 
-#include "life/worker_link.h"
+#include "support/liar.h"
 #include "support/place.h"
 #include "support/worked.h"
 
-enum { DISK = 1 << 20, LIE_FD = 200 };
+enum { DISK = 1 << 20 };
 
 static int to; /* the supervisor, whom it lies to */
 
@@ -28,14 +25,6 @@ static void refused(err_t e, const struct diag *d, enum err_code code, const cha
 {
 	if (e.code != code || strstr(d->text, words) == NULL)
 		fail_msg("%s (%s), expected \"%s\"", d->text, err_name(e.code), words);
-}
-
-static fd_t file_of(const void *bytes, size_t n)
-{
-	fd_t f = { memfd_create("lie", MFD_CLOEXEC) };
-
-	assert_int_equal(write(f.raw, bytes, n), n);
-	return f;
 }
 
 #define LIES(X) \
@@ -62,13 +51,18 @@ enum lie {
 	LIES_ALL, LIE_ENDED, LIE_POLITE
 };
 
-static void tell(const struct worker_say *s, size_t cut, const int *fds, uint32_t n)
+static void tell(const struct worker_say *s)
+{
+	liar_tell(to, s, NULL, 0);
+}
+
+static void tell_cut(const struct worker_say *s)
 {
 	uint8_t bytes[WORKER_MSG_MAX];
 	struct out o = out_of(bytes, sizeof bytes);
 
 	worker_say_encode(&o, s);
-	ignore(link_send(to, bytes, o.len - cut, fds, n, NULL));
+	ignore(link_send(to, bytes, o.len - 1, NULL, 0, NULL));
 }
 
 static void tell_word(size_t at, uint32_t value)
@@ -117,7 +111,7 @@ static void be_polite(void)
 	do {
 		int here = 0;
 
-		tell(&done, 0, &here, 1);
+		liar_tell(to, &done, &here, 1);
 		if (failed(link_receive(to, NULL, &in)))
 			_exit(4);
 		if (in.len != 0 && failed(worker_ask_parse(cur_of(in.bytes, in.len), NULL, &asked)))
@@ -127,18 +121,19 @@ static void be_polite(void)
 	} while (in.len != 0);
 }
 
-static void lie(enum lie l)
+static void lie(int supervisor, uint8_t l)
 {
 	static const uint8_t noise[WORKER_MSG_MAX + 1] = { 0xFF, 0xA5, 1 };
 
-	switch (l) {
+	to = supervisor;
+	switch ((enum lie)l) {
 	case LIE_EXITS:
 		_exit(3);
 	case LIE_GARBAGE:
 		ignore(link_send(to, noise, 700, NULL, 0, NULL));
 		return;
 	case LIE_CUT:
-		tell(&(struct worker_say){ .kind = WORKER_DONE }, 1, NULL, 0);
+		tell_cut(&(struct worker_say){ .kind = WORKER_DONE });
 		return;
 	case LIE_LONG:
 		ignore(link_send(to, noise, sizeof noise, NULL, 0, NULL));
@@ -156,16 +151,16 @@ static void lie(enum lie l)
 		tell_word(4, 77);
 		return;
 	case LIE_OUTCOME:
-		tell(&(struct worker_say){ .kind = WORKER_ENDED, .value = 6 }, 0, NULL, 0);
+		tell(&(struct worker_say){ .kind = WORKER_ENDED, .value = 6 });
 		return;
 	case LIE_CODE:
-		tell(&(struct worker_say){ .kind = WORKER_FAILED, .code = 9999 }, 0, NULL, 0);
+		tell(&(struct worker_say){ .kind = WORKER_FAILED, .code = 9999 });
 		return;
 	case LIE_NO_CODE:
-		tell(&(struct worker_say){ .kind = WORKER_FAILED }, 0, NULL, 0);
+		tell(&(struct worker_say){ .kind = WORKER_FAILED });
 		return;
 	case LIE_SERIAL:
-		tell(&(struct worker_say){ .kind = WORKER_DONE, .serial = 3 }, 0, NULL, 0);
+		tell(&(struct worker_say){ .kind = WORKER_DONE, .serial = 3 });
 		return;
 	case LIE_SILENT:
 		return;
@@ -174,10 +169,10 @@ static void lie(enum lie l)
 		return;
 	case LIE_REFUSES:
 		tell(&(struct worker_say){ .kind = WORKER_FAILED, .code = ERR_JAIL,
-					   .text = "no, thank you" }, 0, NULL, 0);
+					   .text = "no, thank you" });
 		_exit(0);
 	case LIE_ENDED:
-		tell(&(struct worker_say){ .kind = WORKER_ENDED, .value = VM_RESET }, 0, NULL, 0);
+		tell(&(struct worker_say){ .kind = WORKER_ENDED, .value = VM_RESET });
 		return;
 	case LIE_POLITE:
 		be_polite();
@@ -185,49 +180,6 @@ static void lie(enum lie l)
 	case LIES_ALL:
 		return;
 	}
-}
-
-/* As the worker, outside of cmocka. */
-static int be_the_worker(int socket, const struct image *layout, struct jail_options *jail)
-{
-	uint8_t what;
-
-	(void)layout;
-	(void)jail;
-	to = socket;
-	if (pread(LIE_FD, &what, 1, 0) != 1)
-		return 5;
-	lie((enum lie)what);
-	for (;;)
-		(void)pause();
-}
-
-static struct worker_kit *kit_of_liar(const struct zygote *z, enum lie l)
-{
-	static char self[PATH_MAX];
-	struct worker_kit_options o = { .program = self, .cgroup = -1,
-					.patience_ms = l == LIE_SILENT ? 100 : 0 };
-	uint8_t what = (uint8_t)l;
-	struct worker_kit *k = NULL;
-	struct diag d = DIAG_INIT;
-	fd_t f = file_of(&what, 1);
-
-	assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
-	assert_int_equal(dup2(f.raw, LIE_FD), LIE_FD); /* stays open over an exec */
-	fd_drop(&f);
-	if (failed(worker_kit_new(zygote_image(z), &o, &d, &k)))
-		fail_msg("%s", d.text);
-	return k;
-}
-
-static struct worker *liar_start(struct worker_kit *k)
-{
-	struct worker *w = NULL;
-	struct diag d = DIAG_INIT;
-
-	if (failed(worker_start(k, NULL, &d, &w)))
-		fail_msg("%s", d.text);
-	return w;
 }
 
 /* It may have been faster than the first thing that it is asked: then it is said at once. */
@@ -265,16 +217,15 @@ static void liars(void **state)
 	(void)state;
 	home_free(home_new(zygote_image(z))); /* or skip */
 	for (int l = 0; l < LIES_ALL; l++) {
-		struct worker_kit *k = kit_of_liar(z, (enum lie)l);
+		struct worker_kit *k = liar_kit(z, (uint8_t)l, l == LIE_SILENT ? 100 : 0);
 
 		one_liar(k, (enum lie)l, words[l]);
 		assert_int_equal(children_now(), 0);
-		worker_kit_free(k);
+		liar_kit_free(k);
 		if (l == 0)
 			first = entries_of("/proc/self/fd");
 		assert_int_equal(entries_of("/proc/self/fd"), first);
 	}
-	(void)close(LIE_FD);
 	zygote_free(z);
 }
 
@@ -282,7 +233,7 @@ static void liars(void **state)
 static void ends_at_once(void **state)
 {
 	struct zygote *z = zygote_here();
-	struct worker_kit *k = kit_of_liar(z, LIE_ENDED);
+	struct worker_kit *k = liar_kit(z, LIE_ENDED, 0);
 	struct worker *w = liar_start(k);
 	struct diag d = DIAG_INIT;
 
@@ -290,8 +241,7 @@ static void ends_at_once(void **state)
 	refused(worker_ready(w, &d), &d, ERR_STATE, "the machine has ended: ");
 	assert_int_equal(worker_outcome(w, &d), VM_RESET);
 	worker_free(w);
-	worker_kit_free(k);
-	(void)close(LIE_FD);
+	liar_kit_free(k);
 	zygote_free(z);
 }
 
@@ -300,7 +250,7 @@ static void does_nothing_politely(void **state)
 {
 	static const uint8_t typed[3] = "ab";
 	struct zygote *z = zygote_here(), *made = NULL;
-	struct worker_kit *k = kit_of_liar(z, LIE_POLITE);
+	struct worker_kit *k = liar_kit(z, LIE_POLITE, 0);
 	int before = entries_of("/proc/self/fd");
 	struct worker *w = liar_start(k);
 	struct diag d = DIAG_INIT;
@@ -315,8 +265,7 @@ static void does_nothing_politely(void **state)
 	assert_null(made);
 	worker_free(w);
 	assert_int_equal(entries_of("/proc/self/fd"), before + 2); /* the zygote, packed, and its disk, lent */
-	worker_kit_free(k);
-	(void)close(LIE_FD);
+	liar_kit_free(k);
 	zygote_free(z);
 }
 
@@ -324,7 +273,7 @@ static void does_nothing_politely(void **state)
 static void in_no_state(void **state)
 {
 	struct zygote *z = zygote_here();
-	struct worker_kit *k = kit_of_liar(z, LIE_POLITE);
+	struct worker_kit *k = liar_kit(z, LIE_POLITE, 0);
 	struct worker *w = liar_start(k), *next = NULL;
 	enum worker_state is = WORKER_IS_EMPTY;
 	struct diag d = DIAG_INIT;
@@ -341,8 +290,7 @@ static void in_no_state(void **state)
 	assert_non_null(strstr(d.text, "its worker does not say what a worker says"));
 	worker_free(next);
 	worker_leave(w);
-	worker_kit_free(k);
-	(void)close(LIE_FD);
+	liar_kit_free(k);
 	zygote_free(z);
 }
 
@@ -354,8 +302,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(does_nothing_politely),
 		cmocka_unit_test(in_no_state),
 	};
+	int status;
 
-	if (argc > 1 && strcmp(argv[0], "spore-worker") == 0)
-		return nursery_serve(argc, argv, be_the_worker);
+	if (liar_serve(argc, argv, lie, &status))
+		return status;
 	return cmocka_run_group_tests(tests, place_setup, place_teardown);
 }
