@@ -41,7 +41,8 @@ must_check err_t worker_pause(struct worker *w, struct diag *d);
 must_check err_t worker_resume(struct worker *w, struct diag *d);
 must_check err_t worker_input(struct worker *w, const uint8_t *bytes, size_t n, struct diag *d,
 			      size_t *ret_taken);
-/* Paused before; afterwards only freed. */
+/* Paused before; afterwards only freed. EMFILE: this process has no room for its files; it can be frozen
+ * again, and nothing else. */
 must_check err_t worker_freeze(struct worker *w, struct diag *d, struct zygote **ret_zygote);
 
 /* Running, and goes on; for how long it stood still. */
@@ -52,8 +53,8 @@ must_check err_t worker_branch(struct worker *w, struct diag *d, struct zygote *
 enum { WORKER_FILE_SOCKET, WORKER_FILE_PROCESS, WORKER_FILE_BOARD, WORKER_FILE_EVENT, WORKER_FILES };
 must_check err_t worker_pack(const struct worker *w, struct diag *d, int ret_fds[WORKER_FILES]);
 /* There: `z` is what it was spawned from. Waits until it has answered all that it was asked by the
- * process before. One that has ended meanwhile is there all the same, and says how. All of `fds` are
- * taken, on failure too, which leaves the machine as it is. */
+ * process before, some seconds at most, after which it is ended. One that has ended is there all the same,
+ * and says how. All of `fds` are taken, on failure too, which leaves the machine as it is. */
 must_check err_t worker_adopt(fd_t fds[WORKER_FILES], struct zygote *z, struct diag *d,
 			      struct worker **ret_worker, enum worker_state *ret_state);
 /* Here: as worker_free, but it lives on, if somebody else has its files. */
