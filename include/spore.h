@@ -784,9 +784,12 @@ struct spore_supervisor_options {
 	void (*ended)(void *ctx, const char *name, enum spore_outcome outcome,
 		      const struct spore_error *why);
 	void *ctx;
+	/* A zygote that was kept is there, but for something of it; may be NULL. The same. */
+	void (*warned)(void *ctx, const char *zygote, const struct spore_error *why);
 	uint64_t reserved[8];
 };
-#define SPORE_SUPERVISOR_OPTIONS_INIT { sizeof(struct spore_supervisor_options), 0, 0, 0, 0, 0, {0} }
+#define SPORE_SUPERVISOR_OPTIONS_INIT \
+	{ sizeof(struct spore_supervisor_options), 0, 0, 0, 0, 0, 0, {0} }
 
 /* Claims the place in the runtime directory: SPORE_ERR_EXISTS when a living supervisor has it.
  * `options` may be NULL; what it points to must outlive the supervisor. */

@@ -207,6 +207,50 @@ def check_told(t, place):
     t.case('and one can begin anew', all_over(place) == 5 and nothing_left(place))
 
 
+def check_host_at_fault(t, place):
+    """Nothing ends because the host, or the next supervisor, lacks something just now."""
+    supervisor = serve(place, '--keep')
+    boot(place, 'base')
+    place.spore('freeze', 'base', '--as', 'z')
+    place.spore('pool', '--set', 'z=1', '--armed', 'z=1')
+    place.spore('spawn', 'z', '-n', '3')
+    ask(place, 'z-2', 'secret 2')
+    want = ask(place, 'z-2', 'nonce 5')
+    before = view(place)
+    kill(supervisor)
+    wait_for(lambda: len(workers(os.getpid())) == 3, 'the pool to go')
+    for file, replaces in (('pid.new', False), ('console.sock', True)):
+        at = place.at('run', 'z-2', file)
+        if replaces:
+            os.unlink(at)
+        os.mkdir(at)  # in the way of what it has to make
+        p = place.spore('serve', '--keep')
+        t.case(f'{file} cannot be made: it refuses to start, and says why', p.returncode != 0 and
+               p.stderr.count('\n') == 1 and 'machine/z-2: cannot be taken over now' in p.stderr, p)
+        os.rmdir(at)
+        t.case(f'{file}: all is still kept', {r['state'] for r in place.machines()} == {'kept'} and
+               len(workers(os.getpid())) == 3, (place.machines(), workers(os.getpid())))
+    place.env['SPORE_WORKER'] = place.at('nowhere')
+    supervisor = serve(place, '--keep')
+    machines, tree, zygotes, _ = view(place)
+    t.case('without a pool all is taken over', (machines, tree, zygotes) == before[:3],
+           f'{view(place)}\n{before}')
+    t.case('and goes on', ask(place, 'z-2', 'nonce 5') == want)
+    supervisor.kill()
+    said = supervisor.communicate(timeout=PATIENCE)[1].decode()
+    t.case('which is said once, of its zygote', said.count('\n') == 1 and
+           'z: nothing is kept ready for it' in said, said)
+    del place.env['SPORE_WORKER']
+    supervisor = serve(place, '--keep')
+    wait_for(lambda: rows(place, 'pool')[0]['shells'] == 1, 'the pool')
+    t.case('the next one finds all, and fills the pool', view(place) == before,
+           f'{view(place)}\n{before}')
+    t.case('with its memory', ask(place, 'z-2', 'nonce 5') == want)
+    kill(supervisor)
+    t.case('nothing is left at the end', all_over(place) == 5 and nothing_left(place),
+           (place.folders(), below(os.getpid())))
+
+
 def storm(place, stop, told):
     """Requests of all kinds until the supervisor is gone; what was answered is noted."""
     n = 0
@@ -291,7 +335,7 @@ def main():
             kill(supervisor)
             all_over(place)
             t.case('all is gone', nothing_left(place), (place.folders(), below(os.getpid())))
-        for check in (check_ends, check_told, check_any_moment):
+        for check in (check_ends, check_told, check_host_at_fault, check_any_moment):
             with Place() as place:
                 check(t, place)
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the supervisor before has kept. Where this one lacks what it takes, memory or descriptors or being
- * of that version, nothing is taken over, and the keeper still has it for another attempt. An entry with
- * which something is wrong ends by itself, and is told of: it might keep all others from coming back. */
+/* What the supervisor before has kept. Whatever fails here, be it for want of memory, of room in the runtime
+ * directory or of the same version, nothing is taken over, and all stays as it is for another attempt. Only an
+ * entry that is found to be wrong itself ends, and is told of: it might keep all others from coming back. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,12 +13,36 @@
 #include "edge/lib/json_read.h"
 #include "edge/lib/kept.h"
 
+/* An entry that is to end, once all others have been taken over. */
+struct wrong {
+	struct wrong *next;
+	char key[KEEPER_KEY_MAX + 1];
+	fd_t process; /* FD_NONE: it has none */
+	struct spore_error why;
+};
+
 struct adopting {
 	struct spore_supervisor *supervisor;
 	struct kept_zygote **zygotes; /* listed or not; one use each */
 	size_t n;
-	json_t *wrong;                /* keys of entries that are to be dropped */
+	struct wrong *wrong, **wrong_end;
 };
+
+/* Is it the entry with which something is wrong? Bytes and files that are judged say so without a system
+ * call's error, and a worker that takes no question with EAGAIN. The rest is the host's fault, or ours. */
+static bool is_the_entrys(err_t e)
+{
+	if (e.sys != 0)
+		return e.sys == EAGAIN;
+	return e.code == ERR_STATE ||
+	       (err_class_of(e.code) == ERR_CLASS_INPUT && e.code != ERR_VERSION);
+}
+
+/* ERR_CONFIG is for who chooses one. */
+static err_t name_check(const char *name, struct diag *d)
+{
+	return failed(run_name_check(name, d)) ? FAIL(ERR_JSON) : OK;
+}
 
 /* ---- zygotes ---- */
 
@@ -90,6 +114,21 @@ static err_t pool_fill(struct kept_zygote *z, const struct zygote_words *w, stru
 	return errand_result(&c, spore_pool_arm(z->pool, z->zygote, (uint32_t)w->armed, &c.s->fault), d);
 }
 
+/* Without a pool it is all there, and only slower to spawn from. */
+static void pool_refill(struct kept_zygote *z, const struct zygote_words *w)
+{
+	const struct spore_supervisor_options *o = &z->supervisor->options;
+	struct spore_error words;
+	struct diag d = DIAG_INIT;
+	err_t e = pool_fill(z, w, &d);
+
+	if (!failed(e) || o->warned == NULL)
+		return;
+	diag_prefix(&d, "nothing is kept ready for it");
+	(void)error_give(e, &d, &words);
+	o->warned(o->ctx, z->name, &words);
+}
+
 static err_t list(struct kept_zygote *z, const struct zygote_words *w, struct diag *d)
 {
 	struct kept_zygote *use = z;
@@ -98,7 +137,8 @@ static err_t list(struct kept_zygote *z, const struct zygote_words *w, struct di
 		return OK;
 	TRY(kept_zygote_list(&use, d));
 	z->uses++;
-	return pool_fill(z, w, d);
+	pool_refill(z, w);
+	return OK;
 }
 
 static err_t zygote_adopt(struct adopting *a, const json_t *doc, struct keeper_entry *e,
@@ -109,6 +149,7 @@ static err_t zygote_adopt(struct adopting *a, const json_t *doc, struct keeper_e
 	struct kept_zygote **more;
 
 	TRY(zygote_words_read(doc, d, &w));
+	TRY(name_check(w.name, d));
 	more = reallocarray(a->zygotes, a->n + 1, sizeof(struct kept_zygote *));
 	if (more == NULL)
 		return diag_fail(d, FAIL(ERR_NOMEM), "%s: out of memory", w.name);
@@ -167,6 +208,7 @@ static err_t child_adopt(struct adopting *a, const json_t *doc, struct keeper_en
 	err_t failure;
 
 	TRY(child_words_read(doc, d, &w));
+	TRY(name_check(w.name, d));
 	c = calloc(1, sizeof *c);
 	if (c == NULL)
 		return diag_fail(d, FAIL(ERR_NOMEM), "%s: out of memory", w.name);
@@ -195,15 +237,16 @@ static err_t build_check(const json_t *doc, const struct keeper_entry *e, struct
 	return OK;
 }
 
-static bool is_ours(err_t e)
-{
-	return e.code == ERR_NOMEM || e.code == ERR_VERSION || e.sys == ENOMEM || e.sys == EMFILE ||
-	       e.sys == ENFILE;
-}
-
 static bool is_zygote(const struct keeper_entry *e)
 {
 	return strncmp(e->key, "zygote/", 7) == 0;
+}
+
+static const char *name_of(const char *key)
+{
+	const char *slash = strchr(key, '/');
+
+	return slash != NULL ? slash + 1 : key;
 }
 
 static err_t one_adopt(struct adopting *a, struct keeper_entry *e, struct diag *d)
@@ -215,31 +258,35 @@ static err_t one_adopt(struct adopting *a, struct keeper_entry *e, struct diag *
 	return is_zygote(e) ? zygote_adopt(a, doc, e, d) : child_adopt(a, doc, e, d);
 }
 
-static void give_up(struct adopting *a, const struct keeper_entry *e, const struct diag *why)
+/* Takes the process. */
+static err_t give_up(struct adopting *a, const char *key, fd_t *process, const struct diag *why,
+		     struct diag *d)
 {
-	const char *slash = strchr(e->key, '/');
-	struct spore_error words = { .text = "" };
+	struct wrong *w = calloc(1, sizeof *w);
 
-	(void)snprintf(words.text, sizeof words.text, "could not be taken over: %s", why->text);
-	end_tell(a->supervisor, slash != NULL ? slash + 1 : e->key, "", SPORE_OUTCOME_ERROR, &words);
-	(void)json_array_append_new(a->wrong, json_string(e->key));
+	if (w == NULL)
+		return diag_fail(d, FAIL(ERR_NOMEM), "%s: out of memory", key);
+	(void)snprintf(w->key, sizeof w->key, "%s", key);
+	(void)snprintf(w->why.text, sizeof w->why.text, "could not be taken over: %s", why->text);
+	w->process = fd_take(process);
+	*a->wrong_end = w;
+	a->wrong_end = &w->next;
+	return OK;
 }
 
 static err_t entry_adopt(void *adopting, struct keeper_entry *e, struct diag *d)
 {
 	struct adopting *a = adopting;
-	fd_t process = is_zygote(e) || e->n == 0 ? FD_NONE
-					         : kept_machine_process(e->files + 1, e->n - 1);
+	owned_fd process = is_zygote(e) || e->n == 0 ? FD_NONE
+						     : kept_machine_process(e->files + 1, e->n - 1);
 	struct diag why = DIAG_INIT;
 	err_t failure = one_adopt(a, e, &why);
 
-	if (!failed(failure) || is_ours(failure)) {
-		fd_drop(&process);
-		return failed(failure) ? diag_fail(d, failure, "%s", why.text) : OK;
-	}
-	kept_process_end(process);
-	give_up(a, e, &why);
-	return OK;
+	if (!failed(failure))
+		return OK;
+	if (is_the_entrys(failure))
+		return give_up(a, e->key, &process, &why, d);
+	return diag_fail(d, failure, "%s: cannot be taken over now: %.300s", e->key, why.text);
 }
 
 /* The children of one that is listed no longer have all that is needed of it. */
@@ -257,22 +304,32 @@ static void zygotes_let_go(struct adopting *a)
 	free(a->zygotes);
 }
 
-static void drop_wrong(const struct adopting *a)
+/* They end, unless all stays as it is. */
+static void wrong_end(struct adopting *a, bool all_stays)
 {
-	for (size_t i = 0; i < json_array_size(a->wrong); i++)
-		keeper_drop(a->supervisor->keeper, json_string_value(json_array_get(a->wrong, i)));
+	struct wrong *w;
+
+	while ((w = a->wrong) != NULL) {
+		a->wrong = w->next;
+		if (!all_stays) {
+			kept_process_end(fd_take(&w->process));
+			end_tell(a->supervisor, name_of(w->key), "", SPORE_OUTCOME_ERROR, &w->why);
+			keeper_drop(a->supervisor->keeper, w->key);
+		}
+		fd_drop(&w->process);
+		free(w);
+	}
 }
 
 err_t adopt_all(struct spore_supervisor *s, fd_t *socket, struct diag *d)
 {
-	struct adopting a = { .supervisor = s, .wrong = json_array() };
+	struct adopting a = { .supervisor = s };
 	err_t e;
 
 	s->leaves = true;
+	a.wrong_end = &a.wrong;
 	e = keeper_meet(socket, entry_adopt, &a, d, &s->keeper);
-	if (!failed(e))
-		drop_wrong(&a);
-	json_decref(a.wrong);
+	wrong_end(&a, failed(e));
 	zygotes_let_go(&a);
 	return e;
 }

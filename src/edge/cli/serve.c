@@ -60,6 +60,15 @@ static void on_ended(void *serving, const char *name, enum spore_outcome o,
 		syslog(LOG_ERR, "%s: %s: %s", name, spore_outcome_text(o), why->text);
 }
 
+static void on_warned(void *serving, const char *zygote, const struct spore_error *why)
+{
+	const struct serving *s = serving;
+
+	say_error("serve", "%s: %s", zygote, why->text);
+	if (s->detached)
+		syslog(LOG_WARNING, "%s: %s", zygote, why->text);
+}
+
 static int on_signal(void *serving, int fd)
 {
 	struct serving *s = serving;
@@ -99,6 +108,7 @@ static int serve(struct serving *s, const struct spore_jail *jail, bool keep)
 	o.flags = keep ? SPORE_SUPERVISOR_KEEP : 0u;
 	o.jail = jail;
 	o.ended = on_ended;
+	o.warned = on_warned;
 	o.ctx = s;
 	if (spore_supervisor_open(&o, &s->supervisor, &err) != SPORE_OK)
 		return say_failure("serve", &err);

@@ -10,6 +10,8 @@ err_t json_text_read(const char *text, size_t len, struct diag *d, json_t **ret_
 	json_error_t at;
 	owned_json value = json_loadb(text, len, JSON_REJECT_DUPLICATES, &at);
 
+	if (value == NULL && at.text[0] == '\0') /* it says what is wrong with a text, and nothing of memory */
+		return diag_fail(d, FAIL(ERR_NOMEM), "out of memory");
 	if (value == NULL)
 		return diag_fail(d, FAIL(ERR_JSON), "%s at line %d column %d", at.text, at.line,
 				 at.column);

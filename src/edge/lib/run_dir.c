@@ -228,17 +228,30 @@ err_t run_claim_take_serve(struct diag *d, struct run_claim *ret)
 	return claim_take(serve_folder, d, ret);
 }
 
+static err_t not_kept(const struct run_claim *c, struct diag *d)
+{
+	return diag_fail(d, FAIL(ERR_STATE), "runtime directory: %s: is not the folder that was kept",
+			 c->path);
+}
+
+/* What is there is another, or nothing; else the host does not let us look. */
+static err_t cannot_look(const struct run_claim *c, struct diag *d)
+{
+	if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)
+		return not_kept(c, d);
+	return diag_sys(d, FAIL_SYS(errno), "runtime directory: %s", c->path);
+}
+
 static err_t adopt_folder(struct run_claim *c, const fd_t *lock, struct diag *d)
 {
 	struct stat is, was;
 
 	c->folder.raw = folder_open(c->root.raw, c->name);
-	if (c->folder.raw < 0)
-		return diag_sys(d, FAIL_SYS(errno), "runtime directory: %s", c->path);
-	if (fstatat(c->folder.raw, "lock", &is, AT_SYMLINK_NOFOLLOW) != 0 ||
-	    fstat(lock->raw, &was) != 0 || is.st_dev != was.st_dev || is.st_ino != was.st_ino)
-		return diag_fail(d, FAIL(ERR_STATE), "runtime directory: %s: is not the folder that was "
-				 "kept", c->path);
+	if (c->folder.raw < 0 || fstatat(c->folder.raw, "lock", &is, AT_SYMLINK_NOFOLLOW) != 0 ||
+	    fstat(lock->raw, &was) != 0)
+		return cannot_look(c, d);
+	if (is.st_dev != was.st_dev || is.st_ino != was.st_ino)
+		return not_kept(c, d);
 	return write_pid(c, d);
 }
 
