@@ -15,6 +15,7 @@
 
 enum { CHUNK = 16384, TYPED_MAX = 512, FLUSH_MS = 1000 };
 enum { RETRY_US = 10000, RETRY_DOUBLED = 6 };
+enum { KEPT = 65536 }; /* of a console's output */
 
 struct console_door {
 	struct spore_server *server;
@@ -68,23 +69,30 @@ static bool pending_fill(struct console_door *c)
 	return true;
 }
 
-static void client_write(struct console_door *c)
+/* About that much, and the rest when the loop has served the others and the client can take it: a machine
+ * may have more to say all the time. Returns how much. */
+static size_t client_write(struct console_door *c, size_t most)
 {
-	while (c->done_pending < c->n_pending || pending_fill(c)) {
-		ssize_t n = send(c->client.raw, c->pending + c->done_pending,
-				 c->n_pending - c->done_pending, MSG_NOSIGNAL | MSG_DONTWAIT);
+	size_t sent = 0;
 
-		if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-			(void)event_del(c->output); /* it may have more to say all the time */
+	while (c->done_pending < c->n_pending || pending_fill(c)) {
+		ssize_t n = sent < most ? send(c->client.raw, c->pending + c->done_pending,
+					       c->n_pending - c->done_pending,
+					       MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
+
+		if (n == 0 || (n < 0 && (errno == EAGAIN || errno == EINTR))) {
+			(void)event_del(c->output);
 			(void)event_add(c->writing, NULL);
-			return;
+			return sent;
 		}
 		if (n < 0) {
 			client_drop(c);
-			return;
+			return sent;
 		}
 		c->done_pending += (size_t)n;
+		sent += (size_t)n;
 	}
+	return sent;
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *door)
@@ -94,7 +102,7 @@ static void on_writable(evutil_socket_t fd, short what, void *door)
 	(void)fd;
 	(void)what;
 	(void)event_add(c->output, NULL);
-	client_write(c);
+	(void)client_write(c, KEPT);
 }
 
 /* Hands over what was typed; what the console has no room for waits, and longer where it has none again
@@ -148,7 +156,7 @@ static void on_output(evutil_socket_t fd, short what, void *door)
 	(void)fd;
 	(void)what;
 	if (c->done_pending == c->n_pending)
-		client_write(c);
+		(void)client_write(c, KEPT);
 }
 
 static void client_greet(struct console_door *c)
@@ -170,7 +178,7 @@ static void client_greet(struct console_door *c)
 	c->n_pending = sizeof greeting - 1;
 	(void)event_add(c->reading, NULL);
 	(void)event_add(c->output, NULL);
-	client_write(c);
+	(void)client_write(c, KEPT);
 }
 
 /* A client that has left without our noticing yet makes room: what it typed last is typed first. */
@@ -230,15 +238,16 @@ err_t console_door_open(struct spore_server *s, struct diag *d, struct console_d
 }
 
 /* What the guest wrote last still reaches a client that reads: one that does not is left behind
- * after a while. */
+ * after a while, and so is a machine that goes on writing. */
 static void client_flush(struct console_door *c)
 {
 	struct pollfd p = { .fd = c->client.raw, .events = POLLOUT };
+	size_t most = KEPT + sizeof c->pending, sent = 0;
 
-	client_write(c);
-	while (fd_is_open(c->client) && c->done_pending < c->n_pending &&
-	       poll(&p, 1, FLUSH_MS) == 1)
-		client_write(c);
+	do
+		sent += client_write(c, most - sent);
+	while (sent < most && fd_is_open(c->client) && c->done_pending < c->n_pending &&
+	       poll(&p, 1, FLUSH_MS) == 1);
 }
 
 void console_door_close(struct console_door *c)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 
 #include "support/test.h"
@@ -180,6 +181,25 @@ static void hostile_totals(void **state)
 	sides_drop(&s);
 }
 
+/* It signals, and says that nobody need be told: whoever has read all is left alone. */
+static void hostile_signal(void **state)
+{
+	struct sides s = sides_new();
+	uint8_t got[16];
+	uint64_t from;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(eventfd_write(s.writer.event.raw, 7), 0);
+		assert_true(is_signalled(&s));
+		assert_int_equal(board_read(&s.reader, 0, got, sizeof got, &from), 0);
+		assert_false(is_signalled(&s));
+	}
+	board_write(&s.writer, (const uint8_t *)"hello", 5);
+	assert_true(is_signalled(&s));
+	sides_drop(&s);
+}
+
 /* ---- at the same time ---- */
 
 struct writing { struct board *board; int lines; };
@@ -235,7 +255,7 @@ int main(void)
 		cmocka_unit_test(written_is_read), cmocka_unit_test(the_oldest_goes),
 		cmocka_unit_test(cannot_be_cut),   cmocka_unit_test(hostile_totals),
 		cmocka_unit_test(reader_and_writer), cmocka_unit_test(handed_on),
-		cmocka_unit_test(not_a_board),
+		cmocka_unit_test(not_a_board),       cmocka_unit_test(hostile_signal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
