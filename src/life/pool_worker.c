@@ -72,7 +72,7 @@ err_t pool_worker_spawn(struct pool *p, struct zygote *z, const struct identity 
 	t = pool_take(p, z, id);
 	if (t.armed != NULL) {
 		*ret_worker = t.armed;
-		return run ? worker_claim(t.armed, id, d) : OK;
+		return worker_claim(t.armed, id, run, d);
 	}
 	if (t.shell != NULL)
 		return spawn_in(t.shell, z, id, run, d, ret_worker);

@@ -108,9 +108,9 @@ err_t worker_spawn(struct worker *w, struct zygote *z, const struct identity *id
 	return e;
 }
 
-err_t worker_claim(struct worker *w, const struct identity *id, struct diag *d)
+err_t worker_claim(struct worker *w, const struct identity *id, bool run, struct diag *d)
 {
-	struct worker_ask a = { .kind = WORKER_RESUME, .clock = (uint32_t)id->clock };
+	struct worker_ask a = { .kind = WORKER_CLAIM, .clock = (uint32_t)id->clock, .run = run };
 
 	TRY(worker_ready(w, d));
 	if (id->name != NULL)

@@ -35,8 +35,8 @@ int worker_socket(const struct worker *w);
 /* `z` is what it was started for, or will be now. Running afterwards with `run`, else paused. */
 must_check err_t worker_spawn(struct worker *w, struct zygote *z, const struct identity *id,
 			      bool run, struct diag *d);
-/* One that was spawned and has never run gets its name and clocks, and runs. */
-must_check err_t worker_claim(struct worker *w, const struct identity *id, struct diag *d);
+/* One that was spawned and has never run gets its name and clocks, and runs with `run`. */
+must_check err_t worker_claim(struct worker *w, const struct identity *id, bool run, struct diag *d);
 must_check err_t worker_pause(struct worker *w, struct diag *d);
 must_check err_t worker_resume(struct worker *w, struct diag *d);
 must_check err_t worker_input(struct worker *w, const uint8_t *bytes, size_t n, struct diag *d,

@@ -134,21 +134,27 @@ static struct identity identity_of(const struct worker_ask *a)
 				  .clock = (enum clock_policy)a->clock };
 }
 
-/* An armed machine learns only now who it is. */
-static err_t do_resume(struct worker *w, const struct worker_ask *a, struct diag *d)
+static err_t do_resume(struct worker *w, struct diag *d)
 {
-	struct identity id = identity_of(a);
-	struct vm_options o = options_of(w);
-
 	if (w->frozen != NULL)
 		return diag_fail(d, FAIL(ERR_STATE), "it has been frozen, and nobody has its zygote yet: "
 				 "freeze it again");
 	if (w->paused == NULL)
 		return wrong("resume", d);
-	if (w->is_new)
-		vm_claim(w->paused, &id, &o);
 	w->is_new = false;
 	return vm_resume(&w->paused, d, &w->running);
+}
+
+/* An armed machine learns only now who it is. */
+static err_t do_claim(struct worker *w, const struct worker_ask *a, struct diag *d)
+{
+	struct identity id = identity_of(a);
+	struct vm_options o = options_of(w);
+
+	if (w->paused == NULL || !w->is_new)
+		return wrong("be somebody else", d);
+	vm_claim(w->paused, &id, &o);
+	return a->run ? do_resume(w, d) : OK;
 }
 
 static err_t do_spawn(struct worker *w, const struct worker_ask *a, struct diag *d)
@@ -159,8 +165,8 @@ static err_t do_spawn(struct worker *w, const struct worker_ask *a, struct diag 
 	if (w->shell == NULL || w->zygote == NULL)
 		return wrong("spawn", d);
 	TRY(vm_spawn_in(&w->shell, w->zygote, &id, &o, d, &w->paused));
-	w->is_new = !a->run;
-	return a->run ? do_resume(w, a, d) : OK;
+	w->is_new = true;
+	return a->run ? do_resume(w, d) : OK;
 }
 
 static err_t do_pause(struct worker *w, struct diag *d)
@@ -229,7 +235,7 @@ static err_t act(struct worker *w, const struct worker_ask *a, struct link_in *i
 	case WORKER_SPAWN:
 		return do_spawn(w, a, d);
 	case WORKER_RESUME:
-		return do_resume(w, a, d);
+		return do_resume(w, d);
 	case WORKER_PAUSE:
 		return do_pause(w, d);
 	case WORKER_STOP:
@@ -244,6 +250,8 @@ static err_t act(struct worker *w, const struct worker_ask *a, struct link_in *i
 	case WORKER_STATE:
 		ret->value = state_of(w);
 		return OK;
+	case WORKER_CLAIM:
+		return do_claim(w, a, d);
 	}
 	unreachable_by_type();
 }

@@ -9,7 +9,7 @@
 
 #include "base/bytes.h"
 
-#define WORKER_VERSION 3
+#define WORKER_VERSION 4
 enum { WORKER_MSG_MAX = 8192, WORKER_INPUT_MAX = 4096, WORKER_TEXT_MAX = 512,
        WORKER_SAY_MAX = WORKER_TEXT_MAX + 64 };
 
@@ -30,7 +30,8 @@ enum { WORKER_MSG_MAX = 8192, WORKER_INPUT_MAX = 4096, WORKER_TEXT_MAX = 512,
 	/* running, and goes on: the same, then a file for each disk that is not read-only, then \
 	 * another for each, should layers have to be merged -> DONE with the zygote's files, and for how many microseconds it stood still */ \
 	X(BRANCH, 9) \
-	X(STATE, 10) /* -> DONE with an enum worker_state */
+	X(STATE, 10) /* -> DONE with an enum worker_state */ \
+	X(CLAIM, 11) /* new -> the same with a name and a clock, or running with them -> DONE */
 
 enum worker_ask_kind {
 #define X(name, number) WORKER_##name = (number),
@@ -49,9 +50,9 @@ enum worker_state {
 struct worker_ask {
 	enum worker_ask_kind kind;
 	uint32_t serial;
-	char name[65];    /* SPAWN: "" keeps the zygote's */
-	uint32_t clock;   /* SPAWN: enum clock_policy */
-	bool run;         /* SPAWN: goes on at once */
+	char name[65];    /* SPAWN, CLAIM: "" keeps the zygote's */
+	uint32_t clock;   /* SPAWN, CLAIM: enum clock_policy */
+	bool run;         /* SPAWN, CLAIM: goes on at once */
 	uint32_t n_input; /* INPUT */
 	uint8_t input[WORKER_INPUT_MAX];
 };

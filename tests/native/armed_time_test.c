@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Children that are ready to run, and left so for a minute: whatever counts in the host's time has to
- * stand still for them. In this process, built for it or in a shell, and armed in a worker. Bounds
+ * stand still for them. In this process, built for it or in a shell, and armed in a worker; or told who they
+ * are in a worker, in each way that there is, before they are left. Bounds
  * follow from readings of the host's clock around what the guest did, so that a slow host moves both. */
 #include <unistd.h>
 
+#include "life/pool.h"
 #include "machine/kvm/host_arch.h"
 #include "machine/kvm/kvm.h"
 #include "support/jailed.h"
@@ -16,7 +18,7 @@
 /* The host's clock is slewed, the guest's is not (clock_gettime(2)). */
 #define SLACK (S / 50)
 
-enum where { COLD, IN_SHELL, IN_WORKER, PLACES };
+enum where { COLD, IN_SHELL, IN_WORKER, COLD_WORKER, SHELL_WORKER, POOL_WORKER, PLACES };
 enum { CLOCK, STEPPED_CLOCK, APIC_ONCE, APIC_PERIODIC, TSC_DEADLINE, PIT, SUBJECTS };
 
 /* Due a second of the guest's after it was set. */
@@ -42,6 +44,7 @@ struct subject {
 
 static struct subject subject[SUBJECTS];
 static struct home *home;
+static struct pool *pool;
 
 static const struct identity *identity_of(int which)
 {
@@ -87,6 +90,35 @@ static bool jails_are_there(void)
 	return !failed(jail_host_require(&h, 0, NULL));
 }
 
+static void must(err_t e, const struct diag *d)
+{
+	if (failed(e))
+		fail_msg("%s", d->text);
+}
+
+/* Paused, as what it will be, by all three ways to a worker. */
+static void spawn_paused(int which, struct subject *s, struct zygote *z)
+{
+	const struct identity *id = identity_of(which);
+	struct diag d = DIAG_INIT;
+	struct worker *w;
+
+	for (int i = COLD_WORKER; i < POOL_WORKER; i++) {
+		s->child[i].worked = worked_start(home, i == COLD_WORKER ? z : NULL);
+		if (i == SHELL_WORKER)
+			worked_ready(s->child[i].worked);
+		must(worker_spawn(worked_worker(s->child[i].worked), z, id, false, &d), &d);
+	}
+	if (pool == NULL)
+		must(pool_workers_new(z, (struct pool_want){ 0, 1 }, worker_kit_again(home_kit(home)), &d,
+				      &pool), &d);
+	must(pool_arm(pool, z, 1, &d), &d);
+	assert_true(pool_settle(pool, -1));
+	must(pool_worker_spawn(pool, z, id, false, &d, &w), &d);
+	assert_int_equal(pool_look(pool).cold, 0);
+	s->child[POOL_WORKER].worked = worked_of(w);
+}
+
 static void arm(int which, struct subject *s)
 {
 	const struct identity *id = identity_of(which);
@@ -100,6 +132,8 @@ static void arm(int which, struct subject *s)
 	if (home != NULL) {
 		s->child[IN_WORKER].worked = worked_start(home, z);
 		worked_spawn(s->child[IN_WORKER].worked, z, false);
+		if (which == CLOCK || which == STEPPED_CLOCK)
+			spawn_paused(which, s, z);
 	}
 	zygote_free(z);
 }
@@ -116,6 +150,9 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
+	if (pool != NULL)
+		pool_close(pool);
+	pool_free(pool);
 	if (home != NULL)
 		home_free(home);
 	return place_teardown(state);
@@ -126,13 +163,15 @@ static int teardown(void **state)
 static const char *run_and_ask(struct armed *a, int which, const char *line)
 {
 	struct diag d = DIAG_INIT;
+	struct worker *w;
 
 	if (a->kin != NULL) {
 		kin_resume(a->kin);
 		return kin_ask(a->kin, "%s", line);
 	}
-	if (failed(worker_claim(worked_worker(a->worked), identity_of(which), &d)))
-		fail_msg("%s", d.text);
+	w = worked_worker(a->worked);
+	must(a == &subject[which].child[IN_WORKER] ? worker_claim(w, identity_of(which), true, &d)
+						   : worker_resume(w, &d), &d);
 	return worked_ask(a->worked, "%s", line);
 }
 
@@ -204,6 +243,13 @@ static void in_a_worker(int which, void (*judge)(int, struct armed *))
 	judge(which, &subject[which].child[IN_WORKER]);
 }
 
+static void paused_in_a_worker(int which, void (*judge)(int, struct armed *))
+{
+	jails_needed();
+	for (int i = COLD_WORKER; i < PLACES; i++)
+		judge(which, &subject[which].child[i]);
+}
+
 #define BOTH(name, which, judge) \
 	static void name(void **state) { (void)state; here((which), (judge)); } \
 	static void name##_in_a_worker(void **state) { (void)state; in_a_worker((which), (judge)); }
@@ -215,6 +261,18 @@ BOTH(a_slow_periodic_timer_is_not_early, APIC_PERIODIC, is_not_early)
 BOTH(the_tsc_deadline_is_not_early, TSC_DEADLINE, is_not_early)
 BOTH(the_pit_is_not_early, PIT, is_not_early)
 
+static void the_clock_of_one_spawned_paused_stood(void **state)
+{
+	(void)state;
+	paused_in_a_worker(CLOCK, stood);
+}
+
+static void the_stepped_clock_of_one_spawned_paused_steps(void **state)
+{
+	(void)state;
+	paused_in_a_worker(STEPPED_CLOCK, has_stepped);
+}
+
 int main(void)
 {
 #define TESTS(name) cmocka_unit_test(name), cmocka_unit_test(name##_in_a_worker)
@@ -225,6 +283,8 @@ int main(void)
 		TESTS(a_slow_periodic_timer_is_not_early),
 		TESTS(the_tsc_deadline_is_not_early),
 		TESTS(the_pit_is_not_early),
+		cmocka_unit_test(the_clock_of_one_spawned_paused_stood),
+		cmocka_unit_test(the_stepped_clock_of_one_spawned_paused_steps),
 	};
 
 	return cmocka_run_group_tests_name("armed_time", tests, setup, teardown);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "life/pool.h"
 #include "life/zygote_parts.h"
 #include "support/place.h"
 #include "support/tguest.h"
@@ -149,6 +150,44 @@ static void generations(void **state)
 		zygote_free(before);
 	}
 	assert_int_equal(children_now(), 0);
+	home_free(h);
+	zygote_free(z);
+}
+
+static void is_anna(struct pool *pool, struct zygote *z, uint32_t armed)
+{
+	const struct identity anna = { .name = "anna" };
+	struct zygote *frozen = NULL;
+	struct diag d = DIAG_INIT;
+	struct worker *w;
+
+	assert_false(failed(pool_arm(pool, z, armed, &d)));
+	assert_true(pool_settle(pool, -1));
+	if (failed(pool_worker_spawn(pool, z, &anna, false, &d, &w)) ||
+	    failed(worker_freeze(w, &d, &frozen)))
+		fail_msg("%s", d.text);
+	assert_string_equal((const char *)image_note(zygote_image(frozen))->name, "anna");
+	zygote_free(frozen);
+	worker_free(w);
+}
+
+/* Spawned paused it is who it is meant to be, armed or not. */
+static void paused_with_a_name(void **state)
+{
+	struct zygote *z = zygote_of(kin_request());
+	struct home *h = home_new(zygote_image(z));
+	struct pool *pool = NULL;
+	struct diag d = DIAG_INIT;
+
+	(void)state;
+	if (failed(pool_workers_new(z, (struct pool_want){ 0, 0 }, worker_kit_again(home_kit(h)), &d, &pool)))
+		fail_msg("%s", d.text);
+	is_anna(pool, z, 1);
+	assert_int_equal(pool_look(pool).from_armed, 1);
+	is_anna(pool, z, 0);
+	assert_int_equal(pool_look(pool).cold, 1);
+	pool_close(pool);
+	pool_free(pool);
 	home_free(h);
 	zygote_free(z);
 }
@@ -304,6 +343,7 @@ int main(void)
 		cmocka_unit_test(console_that_nobody_reads),
 		cmocka_unit_test(twenty_at_once),
 		cmocka_unit_test(generations),
+		cmocka_unit_test(paused_with_a_name),
 		cmocka_unit_test(ends),
 		cmocka_unit_test(at_the_wrong_moment),
 		cmocka_unit_test(another_layout),

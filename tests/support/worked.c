@@ -99,6 +99,15 @@ struct worked *worked_start(struct home *h, struct zygote *z)
 	return w;
 }
 
+struct worked *worked_of(struct worker *worker)
+{
+	struct worked *w = calloc(1, sizeof *w);
+
+	assert_non_null(w);
+	w->worker = worker;
+	return w;
+}
+
 void worked_ready(struct worked *w)
 {
 	struct diag d = DIAG_INIT;

@@ -21,6 +21,8 @@ bool sanitized(void);
 struct worked;
 /* Started and not waited for; `z` may be NULL. */
 struct worked *worked_start(struct home *h, struct zygote *z);
+/* Of one that somebody else has started; it is taken. */
+struct worked *worked_of(struct worker *worker);
 void worked_ready(struct worked *w);
 /* All of it: started, spawned as it is, running. */
 struct worked *worked_child(struct home *h, struct zygote *z);

@@ -104,7 +104,7 @@ static void answers_there_and_back(void **state)
 struct rule { size_t at; uint32_t value; enum err_code code; const char *words; };
 
 static const struct rule ask_rules[] = {
-	{ AT_VERSION, WORKER_VERSION + 1, ERR_VERSION, "version: is 4, expected 3" },
+	{ AT_VERSION, WORKER_VERSION + 1, ERR_VERSION, "version: is 5, expected 4" },
 	{ AT_KIND, 0, ERR_RANGE, "kind: 0 is nothing to ask for" },
 	{ AT_KIND, 99, ERR_RANGE, "kind: 99 is nothing to ask for" },
 	{ AT_NAME, 0x6E610041, ERR_RANGE, "name" }, /* 65 bytes, one more than there may be */
@@ -118,7 +118,7 @@ static const struct rule ask_rules[] = {
 };
 
 static const struct rule say_rules[] = {
-	{ AT_VERSION, 0, ERR_VERSION, "version: is 0, expected 3" },
+	{ AT_VERSION, 0, ERR_VERSION, "version: is 0, expected 4" },
 	{ AT_KIND, 0, ERR_RANGE, "kind: 0 is no answer" },
 	{ AT_KIND, 4, ERR_RANGE, "kind: 4 is no answer" },
 	{ AT_KIND, WORKER_ENDED, ERR_RANGE, "value" }, /* 7 */
