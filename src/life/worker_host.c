@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "life/worker_host.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <string.h>
 
 #include "life/worker_parts.h"
-
-enum { FREEZE_BYTES_PER_MS = 16 << 10 }; /* a zygote is copied at least so fast, on a slow disk */
 
 /* ---- its start ---- */
 
@@ -76,6 +72,7 @@ static err_t do_one(struct worker *w, enum worker_ask_kind kind, struct diag *d)
 
 	TRY(worker_ready(w, d));
 	TRY(worker_ask(w, &a, NULL, 0, d));
+	TRY(worker_wait_shortly(w, d));
 	return worker_answer_plain(w, d, NULL);
 }
 
@@ -144,20 +141,6 @@ err_t worker_input(struct worker *w, const uint8_t *bytes, size_t n, struct diag
 	return OK;
 }
 
-/* All of its memory and disks may have to be copied. */
-static void wait_long(const struct worker *w)
-{
-	uint64_t bytes = geometry_ram(image_geometry(w->primed->image)).v, ms;
-	struct pollfd p = { .fd = w->socket.raw, .events = POLLIN };
-
-	for (uint32_t i = 0; i < SHAPE_DEVICES_MAX; i++)
-		if (w->primed->disks[i] != NULL)
-			bytes += disk_base_capacity(w->primed->disks[i]).v;
-	ms = bytes / FREEZE_BYTES_PER_MS;
-	while (poll(&p, 1, ms < INT_MAX ? (int)ms : INT_MAX) < 0 && errno == EINTR)
-		;
-}
-
 /* The memfds that the answer's zygote is made in, then files for layers. */
 static err_t ask_for_zygote(struct worker *w, enum worker_ask_kind kind, struct zygote_layers *layers,
 			    struct diag *d)
@@ -171,6 +154,7 @@ static err_t ask_for_zygote(struct worker *w, enum worker_ask_kind kind, struct 
 		return diag_fail(d, FAIL(ERR_STATE), "a worker without a machine has nothing to freeze");
 	TRY(ram_memfd_new(geometry_ram(image_geometry(w->primed->image)), d, &layer));
 	TRY(zygote_file_new(d, &state));
+	w->copy_ms = worker_copy_ms(w->primed, &w->layers, kind == WORKER_BRANCH);
 	zygote_layers_drop(&w->layers);
 	fds[0] = layer.raw;
 	fds[1] = state.raw;
@@ -188,7 +172,7 @@ static err_t answer_zygote(struct worker *w, struct heir_copies *copies, struct 
 	struct zygote *z;
 	err_t e;
 
-	wait_long(w);
+	TRY(worker_wait(w, w->copy_ms, d));
 	TRY(worker_answer(w, d, &in, &s));
 	TRY(zygote_unpack_heir(in.fd, in.n, w->primed, d, &z));
 	e = heir_take(z, w->primed, copies, d);

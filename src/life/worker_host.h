@@ -7,8 +7,8 @@
  *   worker_spawn        in the time of one message each way
  *
  * Everything that it says is judged; everything that it could hand over is judged where it is opened.
- * One thread at a time uses a worker, but for worker_kill, and for what only looks at its process, its board
- * and how it ended. */
+ * One thread at a time uses a worker, but for worker_kill and worker_hurry, and for what only looks at its
+ * process, its board and how it ended. */
 #pragma once
 
 #include "life/parcel.h"
@@ -57,6 +57,9 @@ must_check err_t worker_pack(const struct worker *w, struct diag *d, int ret_fds
  * and says how. All of `fds` are taken, on failure too, which leaves the machine as it is. */
 must_check err_t worker_adopt(fd_t fds[WORKER_FILES], struct zygote *z, struct diag *d,
 			      struct worker **ret_worker, enum worker_state *ret_state);
+/* What it is asked to pause, or to be made into a zygote, is not waited for from now on: that fails, and leaves
+ * the worker as it is, to be left. */
+void worker_hurry(struct worker *w);
 /* Here: as worker_free, but it lives on, if somebody else has its files. */
 void worker_leave(struct worker *w);
 /* What it was spawned from. Borrowed. */

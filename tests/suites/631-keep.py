@@ -207,6 +207,14 @@ def check_told(t, place):
     t.case('and one can begin anew', all_over(place) == 5 and nothing_left(place))
 
 
+def no_start(place):
+    """A supervisor that refuses to start: its status, and what it says."""
+    p = place.start('serve', '--keep')
+    wait_for(lambda: p.poll() is not None or place.spore('tree').returncode == 0, 'what comes of it')
+    p.kill()
+    return p.wait(PATIENCE), p.stderr.read().decode()
+
+
 def check_host_at_fault(t, place):
     """Nothing ends because the host, or the next supervisor, lacks something just now."""
     supervisor = serve(place, '--keep')
@@ -224,9 +232,9 @@ def check_host_at_fault(t, place):
         if replaces:
             os.unlink(at)
         os.mkdir(at)  # in the way of what it has to make
-        p = place.spore('serve', '--keep')
-        t.case(f'{file} cannot be made: it refuses to start, and says why', p.returncode != 0 and
-               p.stderr.count('\n') == 1 and 'machine/z-2: cannot be taken over now' in p.stderr, p)
+        status, said = no_start(place)
+        t.case(f'{file} cannot be made: it refuses to start, and says why', status in (1, 2) and
+               said.count('\n') == 1 and 'machine/z-2: cannot be taken over now' in said, (status, said))
         os.rmdir(at)
         t.case(f'{file}: all is still kept', {r['state'] for r in place.machines()} == {'kept'} and
                len(workers(os.getpid())) == 3, (place.machines(), workers(os.getpid())))
@@ -246,6 +254,36 @@ def check_host_at_fault(t, place):
     t.case('the next one finds all, and fills the pool', view(place) == before,
            f'{view(place)}\n{before}')
     t.case('with its memory', ask(place, 'z-2', 'nonce 5') == want)
+    kill(supervisor)
+    t.case('nothing is left at the end', all_over(place) == 5 and nothing_left(place),
+           (place.folders(), below(os.getpid())))
+
+
+def check_silent(t, place):
+    """One that is told twice to end does not wait for a worker that says nothing."""
+    supervisor = serve(place, '--keep')
+    boot(place, 'base')
+    place.spore('freeze', 'base', '--as', 'z')
+    place.spore('spawn', 'z', '--name', 'a')
+    want = ask(place, 'a', 'nonce 5')
+    for what in ('branch', 'freeze'):
+        (worker,) = workers(os.getpid())
+        os.kill(worker, signal.SIGSTOP)
+        p = place.start(what, 'a', '--as', 'b')
+        wait_for(lambda: call(sock(place), 'GET', '/spore/status')[2]['chores'] == 1, 'it to begin')
+        supervisor.terminate()
+        wait_for(lambda: 'about to end' in place.spore('zygotes', '--save', 'z', '-o', 'x').stderr,
+                 'it to be heard')
+        t.case(f'{what}: told once, it waits', supervisor.poll() is None)
+        supervisor.terminate()
+        t.case(f'{what}: told twice, it does not', supervisor.wait(PATIENCE) == 5)
+        t.case(f'{what}: who asked is told', p.wait(PATIENCE) != 0)
+        os.kill(worker, signal.SIGCONT)
+        supervisor = serve(place, '--keep')
+        p = place.spore('resume', 'a')
+        t.case(f'{what}: the machine is kept, and nothing else', p.returncode == 0 and
+               ask(place, 'a', 'nonce 5') == want and
+               [r['name'] for r in rows(place, 'zygotes')] == ['z'], p)
     kill(supervisor)
     t.case('nothing is left at the end', all_over(place) == 5 and nothing_left(place),
            (place.folders(), below(os.getpid())))
@@ -335,7 +373,8 @@ def main():
             kill(supervisor)
             all_over(place)
             t.case('all is gone', nothing_left(place), (place.folders(), below(os.getpid())))
-        for check in (check_ends, check_told, check_host_at_fault, check_any_moment):
+        for check in (check_ends, check_told, check_host_at_fault, check_silent,
+                      check_any_moment):
             with Place() as place:
                 check(t, place)
 

@@ -11,6 +11,7 @@
 #include "edge/api/supervisor.h"
 #include "edge/lib/error.h"
 #include "edge/lib/json_read.h"
+#include "edge/lib/kept.h"
 
 struct chore {
 	struct chore *next;
@@ -201,12 +202,18 @@ err_t chores_open(struct spore_supervisor *s, struct diag *d)
 	return OK;
 }
 
-/* A machine that would end with the supervisor ends now: nobody waits for its answer. */
+/* Nobody waits for an answer any more: a machine that would end with the supervisor ends now, and one that is
+ * kept is left as it is. */
 static void hurry(struct spore_supervisor *s)
 {
-	for (struct chore *c = s->chores; c != NULL; c = c->next)
-		if (c->order.child != NULL && !s->leaves)
+	for (struct chore *c = s->chores; c != NULL; c = c->next) {
+		if (c->order.child == NULL)
+			continue;
+		if (s->leaves)
+			kept_machine_hurry(c->order.child->machine);
+		else
 			(void)!spore_machine_stop(c->order.child->machine, NULL);
+	}
 }
 
 void chores_close(struct spore_supervisor *s)

@@ -32,3 +32,5 @@ must_check err_t child_adopt(const struct child_words *words, fd_t fds[WORKER_FI
 			     spore_machine **ret_machine);
 /* As spore_machine_free, and it lives on. */
 void child_leave_running(spore_machine *m);
+/* What another thread waits for of it fails, soon, and it can only be left. Any thread. */
+void child_hurry(spore_machine *m);

@@ -135,6 +135,12 @@ err_t child_adopt(const struct child_words *words, fd_t fds[WORKER_FILES], struc
 	return give(c, e, ret_machine);
 }
 
+void child_hurry(spore_machine *m)
+{
+	assert(m->ops == &child_ops);
+	worker_hurry(((struct child *)m)->worker);
+}
+
 void child_leave_running(spore_machine *m)
 {
 	struct child *c = (struct child *)m;

@@ -191,6 +191,11 @@ void kept_process_end(fd_t process)
 	fd_drop(&process);
 }
 
+void kept_machine_hurry(spore_machine *m)
+{
+	child_hurry(m);
+}
+
 void kept_machine_leave(spore_machine *m)
 {
 	child_leave_running(m);

@@ -26,6 +26,8 @@ fd_t kept_machine_process(const fd_t *fds, uint32_t n);
 void kept_process_end(fd_t process);
 /* As spore_machine_free, and it lives on: somebody has its files. */
 void kept_machine_leave(spore_machine *m);
+/* Before that: a thread that waits for its worker to make a zygote does so no more. */
+void kept_machine_hurry(spore_machine *m);
 
 must_check err_t kept_zygote_pack(const spore_zygote *z, struct diag *d, struct kept_files *io_files);
 /* All of the files are taken, on failure too. */

@@ -74,6 +74,9 @@ void disk_base_free(struct disk_base *b); /* one reference; accepts NULL */
 bytes_t disk_base_capacity(const struct disk_base *b);
 /* Of the disks over it. DISK_RW: there may be one. */
 enum disk_mode disk_base_mode(const struct disk_base *b);
+/* disk_held.c: what its layers hold, which is as much as merging them could copy; and what a file does. */
+bytes_t disk_base_held(const struct disk_base *b);
+bytes_t disk_file_held(int fd);
 /* A disk over it. `layer` is a new file without a name for its private layer and is taken; a
  * read-only disk has no use for it. */
 must_check err_t disk_over(const struct disk_base *b, fd_t *layer, struct diag *d,
