@@ -5,10 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 static void say(struct diag *d, const char *fmt, va_list args)
 {
 	/* A sentence that is too long is cut; it stays a string. */
 	(void)vsnprintf(d->text, sizeof d->text, fmt, args);
+	text_trim(d->text, sizeof d->text);
 }
 
 err_t diag_fail(struct diag *d, err_t e, const char *fmt, ...)
@@ -37,6 +40,7 @@ err_t diag_field(struct diag *d, err_t e, const char *section, const char *field
 	used = strlen(d->text);
 	va_start(args, fmt);
 	(void)vsnprintf(d->text + used, sizeof d->text - used, fmt, args);
+	text_trim(d->text, sizeof d->text);
 	va_end(args);
 	return e;
 }
@@ -68,6 +72,7 @@ void diag_prefix(struct diag *d, const char *name)
 	used = strlen(d->text);
 	(void)snprintf(d->text + used, sizeof d->text - used, "%.*s",
 		       (int)(sizeof d->text - used - 1), old);
+	text_trim(d->text, sizeof d->text);
 }
 
 void diag_offset(struct diag *d, uint64_t offset)

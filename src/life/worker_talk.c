@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/heap.h"
+#include "base/text.h"
 #include "life/worker_parts.h"
 #include "machine/jail/death.h"
 
@@ -143,6 +144,8 @@ static err_t receive(struct worker *w, struct diag *d, struct link_in *in, struc
 	e = worker_say_parse(cur_of(in->bytes, in->len), d, ret);
 	if (failed(e))
 		link_drop(in);
+	else
+		text_clean(ret->text, sizeof w->why.text); /* once, for all who pass it on */
 	return e;
 }
 

@@ -48,7 +48,7 @@ enum lie {
 #define X(name, words) LIE_##name,
 	LIES(X)
 #undef X
-	LIES_ALL, LIE_ENDED, LIE_POLITE
+	LIES_ALL, LIE_ENDED, LIE_LAST_WORDS, LIE_POLITE
 };
 
 static void tell(const struct worker_say *s)
@@ -121,6 +121,17 @@ static void be_polite(void)
 	} while (in.len != 0);
 }
 
+/* All that there is room for, in characters of which one would be cut. */
+static void tell_last_words(void)
+{
+	struct worker_say s = { .kind = WORKER_ENDED, .value = VM_CRASH,
+				.text = "\033[31m\xC2\x9B" "31m\x7F" };
+
+	for (size_t at = strlen(s.text); at + 3 < sizeof s.text; at += 3)
+		memcpy(s.text + at, "\xE2\x82\xAC", 4);
+	tell(&s);
+}
+
 static void lie(int supervisor, uint8_t l)
 {
 	static const uint8_t noise[WORKER_MSG_MAX + 1] = { 0xFF, 0xA5, 1 };
@@ -173,6 +184,9 @@ static void lie(int supervisor, uint8_t l)
 		_exit(0);
 	case LIE_ENDED:
 		tell(&(struct worker_say){ .kind = WORKER_ENDED, .value = VM_RESET });
+		return;
+	case LIE_LAST_WORDS:
+		tell_last_words();
 		return;
 	case LIE_POLITE:
 		be_polite();
@@ -245,6 +259,31 @@ static void ends_at_once(void **state)
 	zygote_free(z);
 }
 
+/* They can be shown, and said in JSON. */
+static void says_what_nobody_can_repeat(void **state)
+{
+	static const char begin[] = "?[31m?31m?";
+	struct zygote *z = zygote_here();
+	struct worker_kit *k = kit_of_liar(z, LIE_LAST_WORDS);
+	struct worker *w = liar_start(k);
+	struct diag d = DIAG_INIT;
+	size_t n;
+
+	(void)state;
+	refused(worker_ready(w, &d), &d, ERR_STATE, "the machine has ended: ");
+	d = DIAG_INIT;
+	assert_int_equal(worker_outcome(w, &d), VM_CRASH);
+	n = strlen(d.text);
+	assert_memory_equal(d.text, begin, sizeof begin - 1);
+	assert_true(n > sizeof d.text - 4);
+	for (size_t at = sizeof begin - 1; at < n; at += 3)
+		assert_memory_equal(d.text + at, "\xE2\x82\xAC", 3);
+	worker_free(w);
+	worker_kit_free(k);
+	(void)close(LIE_FD);
+	zygote_free(z);
+}
+
 /* It does all that it is asked, in its own words, with descriptors that nobody wants. */
 static void does_nothing_politely(void **state)
 {
@@ -299,6 +338,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(liars),
 		cmocka_unit_test(ends_at_once),
+		cmocka_unit_test(says_what_nobody_can_repeat),
 		cmocka_unit_test(does_nothing_politely),
 		cmocka_unit_test(in_no_state),
 	};

@@ -8,13 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* One line is one line, whatever is in a name or a file. */
-static void line_clean(char *s)
-{
-	for (; *s != '\0'; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7F)
-			*s = '?';
-}
+#include "base/text.h"
 
 void say_error(const char *command, const char *fmt, ...)
 {
@@ -24,7 +18,7 @@ void say_error(const char *command, const char *fmt, ...)
 	va_start(args, fmt);
 	(void)vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
-	line_clean(text);
+	text_clean(text, sizeof text); /* one line is one line, whatever is in a name or a file */
 	(void)fprintf(stderr, "spore: %s%s%s\n", command, command[0] != '\0' ? ": " : "", text);
 }
 

@@ -94,6 +94,25 @@ static void what_is_too_long_is_cut(void **state)
 	assert_int_equal(strlen(d.text), sizeof d.text - 1);
 }
 
+/* Between two characters: it is shown, and said in JSON. */
+static void it_is_cut_between_characters(void **state)
+{
+	struct diag d = DIAG_INIT;
+	char many[2000] = "";
+
+	(void)state;
+	for (size_t i = 0; i + 4 < sizeof many; i += 3)
+		memcpy(many + i, "\xE2\x82\xAC", 4);
+	for (int before = 0; before < 3; before++) {
+		d = DIAG_INIT;
+		ignore(diag_fail(&d, FAIL(ERR_MAGIC), "%.*s%s", before, "ab", many));
+		assert_int_equal((strlen(d.text) - (size_t)before) % 3, 0);
+		diag_prefix(&d, "x");
+		assert_int_equal((strlen(d.text) - 3 - (size_t)before) % 3, 0);
+		assert_true(strlen(d.text) > sizeof d.text - 4);
+	}
+}
+
 static void nobody_has_to_listen(void **state)
 {
 	(void)state;
@@ -112,6 +131,7 @@ int main(void)
 		cmocka_unit_test(a_name_goes_in_front),
 		cmocka_unit_test(a_prefix_leaves_the_cause),
 		cmocka_unit_test(what_is_too_long_is_cut),
+		cmocka_unit_test(it_is_cut_between_characters),
 		cmocka_unit_test(nobody_has_to_listen),
 	};
 

@@ -8,6 +8,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "support/test.h"
 
 enum { END = 3 }; /* a byte that nobody says */
@@ -63,7 +64,9 @@ static void one_line(void **state)
 	listen_on(ends[1]);
 	say_error("run", "%s: %s", "a\nb\033[31m", "c\x7f");
 	say_error("", "no command");
-	assert_string_equal(hear(ends[0]), "spore: run: a?b?[31m: c?\nspore: no command\n");
+	say_error("", "%s", "d\xC2\x9B" "31m\x9B" "31m gr\xC3\xBC\xC3\x9F" "e \xC3");
+	assert_string_equal(hear(ends[0]), "spore: run: a?b?[31m: c?\nspore: no command\n"
+			    "spore: d?31m?31m gr\xC3\xBC\xC3\x9F" "e ?\n");
 	(void)close(ends[0]);
 	(void)close(ends[1]);
 }
@@ -173,10 +176,32 @@ static void timings(void **state)
 	free(text);
 }
 
+/* Whatever it was, it can be said in JSON. */
+static void anything_cleaned(void **state)
+{
+	(void)state;
+	srand(1);
+	for (int round = 0; round < 20000; round++) {
+		char text[40];
+		json_t *said;
+
+		for (size_t i = 0; i < sizeof text - 1; i++)
+			text[i] = (char)(rand() % 4 == 0 ? 0xC0 + rand() % 64 : 1 + rand() % 255);
+		text[sizeof text - 1] = '\0';
+		text_clean(text, 8 + (size_t)(rand() % 32));
+		said = json_string(text);
+		assert_non_null(said);
+		json_decref(said);
+		for (const char *at = text; *at != '\0'; at++)
+			assert_true((unsigned char)*at >= 0x20 && *at != 0x7F);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_line),
+		cmocka_unit_test(anything_cleaned),
 		cmocka_unit_test(statuses),
 		cmocka_unit_test(progress_on_a_terminal),
 		cmocka_unit_test(no_progress),
