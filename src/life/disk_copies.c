@@ -92,26 +92,26 @@ void disk_copies_drop(struct disk_copies *c)
 		new_file_drop(&c->file[i]);
 }
 
-/* ANYTHING.xxxxxxxx.diskN, and no path: an old FILE is as hostile as any, and must not be able to
- * have another file of its folder removed. */
-static bool is_copy_name(const char *name)
+/* FILE.xxxxxxxx.diskN: an old FILE is as hostile as any, and must not be able to have another file of its
+ * folder removed, another snapshot's copy neither. */
+static bool is_copy_of(const char *file, const char *name)
 {
-	const char *disk = strrchr(name, '.'), *id;
+	size_t n = strlen(file);
+	const char *id = name + n + 1;
 	unsigned number;
 	int used = 0;
 
-	if (strchr(name, '/') != NULL || disk == NULL || disk - name <= ID_DIGITS + 1)
-		return false;
-	id = disk - ID_DIGITS - 1;
-	return *id == '.' && strspn(id + 1, "0123456789abcdef") == ID_DIGITS &&
-	       sscanf(disk, ".disk%2u%n", &number, &used) == 1 && disk[used] == '\0';
+	return strncmp(name, file, n) == 0 && name[n] == '.' &&
+	       strspn(id, "0123456789abcdef") == ID_DIGITS &&
+	       sscanf(id + ID_DIGITS, ".disk%2u%n", &number, &used) == 1 &&
+	       id[ID_DIGITS + used] == '\0';
 }
 
 static void remember(struct old_copies *o, const struct disk_file *file)
 {
 	size_t n = strlen(file->path);
 
-	if (file->stored && is_copy_name(file->path) && n < sizeof o->name[0])
+	if (file->stored && n < sizeof o->name[0])
 		memcpy(o->name[o->n++], file->path, n + 1);
 }
 
@@ -139,5 +139,6 @@ struct old_copies disk_copies_of(const char *path)
 void disk_copies_remove_old(const struct new_file *f, const struct old_copies *o)
 {
 	for (uint32_t i = 0; i < o->n; i++)
-		(void)unlinkat(f->dir.raw, o->name[i], 0);
+		if (is_copy_of(f->name, o->name[i]))
+			(void)unlinkat(f->dir.raw, o->name[i], 0);
 }

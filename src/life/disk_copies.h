@@ -22,12 +22,12 @@ must_check err_t disk_copies_name(struct disk_copies *c, struct diag *d);
 void disk_copies_unname(struct disk_copies *c);
 void disk_copies_drop(struct disk_copies *c);
 
-/* Copies that an older FILE names, and nobody else's: one that was renamed keeps its own. */
+/* What an older FILE names as its copies. */
 struct old_copies {
 	uint32_t n;
 	char name[2 * SHAPE_DEVICES_MAX][256];
 };
 /* What lies at `path`, before it is replaced; none where that is no snapshot. */
 struct old_copies disk_copies_of(const char *path);
-/* Once the new FILE has the name. */
+/* Once the new FILE has the name: those that can only be its own go. One that was renamed leaves them. */
 void disk_copies_remove_old(const struct new_file *f, const struct old_copies *o);

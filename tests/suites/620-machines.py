@@ -17,6 +17,8 @@ sys.path.insert(0, os.path.join(ROOT, 'tests', 'support'))
 from edge import (PATIENCE, SPORE, TGUEST, Console, Place, call, kvm_missing,
                   wait_for)  # noqa: E402
 from tap import Tap  # noqa: E402
+sys.path.insert(0, os.path.join(ROOT, 'tests', 'reject'))
+from model import Model  # noqa: E402
 
 GUEST = ('--kernel', TGUEST, '--memory', '32M')
 
@@ -319,6 +321,30 @@ def check_copies(t, place):
         t.case(f'{name} finds its own copy', place.spore('verify', name).returncode == 0)
 
 
+def check_copies_of_others(t, place):
+    """A file that names another's copy as its own is not believed when it is replaced."""
+    def copies(name):
+        return {n for n in os.listdir(place.path) if n.startswith(f'{name}.') and '.disk' in n}
+
+    place.write('d.img', bytes(1 << 20))
+    boot(place, 'c', '--disk', 'd.img,rw')
+    for name in 'a', 'b':
+        place.spore('snapshot', 'c', '-o', name, '--disks')
+    (own,), (other,) = copies('b'), copies('a')
+    hostile = Model(place.at('b'))
+    device = next(r for r in hostile.rows if own.encode() in r.data)
+    device.data = device.data.replace(own.encode(), other.encode())
+    hostile.with_ram = True
+    hostile.write(place.at('b'))
+    p = place.spore('inspect', 'b')
+    t.case('it names the other copy', other in p.stdout and p.returncode == 0, p)
+    p = place.spore('snapshot', 'c', '-o', 'b', '--disks')
+    t.case('it is replaced', p.returncode == 0 and own not in place.spore('inspect', 'b').stdout, p)
+    t.case('and the other copy stays', copies('a') == {other} and
+           place.spore('verify', 'a').returncode == 0, copies('a'))
+    place.spore('stop', 'c')
+
+
 def check_restore(t, place, want, sock):
     p = place.spore('restore', 'one.spore', '--detach')
     t.case('a restore takes the name it had', p.returncode == 0 and p.stdout == 'f\n', p)
@@ -481,7 +507,8 @@ def main():
         return
     with Tap() as t:
         for check in (check_ends, check_names, check_states, check_console, check_terminal,
-                      check_freeze, check_copies, check_monitor, check_sockets):
+                      check_freeze, check_copies, check_copies_of_others, check_monitor,
+                      check_sockets):
             with Place() as place:
                 check(t, place)
 
