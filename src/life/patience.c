@@ -30,6 +30,7 @@ static uint32_t most(const struct patience *p, enum worker_ask_kind asked)
 		return p->long_ms;
 	case WORKER_PAUSE:
 		return p->long_ms / ALLOWANCE;
+	case WORKER_CLAIM:
 	case WORKER_RESUME:
 	case WORKER_INPUT:
 		return p->long_ms / PROMPT;

@@ -264,7 +264,7 @@ static void says_what_nobody_can_repeat(void **state)
 {
 	static const char begin[] = "?[31m?31m?";
 	struct zygote *z = zygote_here();
-	struct worker_kit *k = kit_of_liar(z, LIE_LAST_WORDS);
+	struct worker_kit *k = liar_kit(z, LIE_LAST_WORDS, 0);
 	struct worker *w = liar_start(k);
 	struct diag d = DIAG_INIT;
 	size_t n;
@@ -279,8 +279,7 @@ static void says_what_nobody_can_repeat(void **state)
 	for (size_t at = sizeof begin - 1; at < n; at += 3)
 		assert_memory_equal(d.text + at, "\xE2\x82\xAC", 3);
 	worker_free(w);
-	worker_kit_free(k);
-	(void)close(LIE_FD);
+	liar_kit_free(k);
 	zygote_free(z);
 }
 
