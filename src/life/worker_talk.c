@@ -85,6 +85,7 @@ err_t worker_new(struct diag *d, struct worker **ret)
 		return diag_fail(d, FAIL(ERR_NOMEM), "worker: out of memory");
 	w->socket = w->child.pidfd = w->board.memfd = w->board.event = FD_NONE;
 	w->patience = patience_new(0);
+	w->last = WORKER_SHELL; /* the first that is asked */
 	*ret = w;
 	return OK;
 }

@@ -191,11 +191,11 @@ def check_told(t, place):
     os.truncate(place.at('own'), 2 << 20)
     supervisor = serve(place, '--keep')
     ended = call(sock(place), 'GET', '/spore/machines')[2]['ended']
+    wait_for(lambda: 'given' not in states(place), 'its name to be free')
     t.case('one that cannot be taken over ends and is told of, and no other does',
            [(e['name'], e['code']) for e in ended] == [('given', 5)] and
            'could not be taken over' in ended[0]['why'] and
            {m['name'] for m in before[0]} - set(states(place)) == {'given'}, (ended, states(place)))
-    wait_for(lambda: 'given' not in place.folders() or not place.machines(), 'its name to be free')
     os.kill(named('spore-keeper')[0], signal.SIGSTOP)
     keeper = named('spore-keeper')[0]
     kill(supervisor)
