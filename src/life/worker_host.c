@@ -72,7 +72,7 @@ static err_t do_one(struct worker *w, enum worker_ask_kind kind, struct diag *d)
 
 	TRY(worker_ready(w, d));
 	TRY(worker_ask(w, &a, NULL, 0, d));
-	TRY(worker_wait_shortly(w, d));
+	TRY(worker_wait(w, d));
 	return worker_answer_plain(w, d, NULL);
 }
 
@@ -148,19 +148,22 @@ static err_t ask_for_zygote(struct worker *w, enum worker_ask_kind kind, struct 
 	struct worker_ask a = { .kind = kind };
 	owned_fd layer = FD_NONE, state = FD_NONE;
 	int fds[2 + 2 * SHAPE_DEVICES_MAX];
+	uint32_t wait_ms;
 
 	TRY(worker_ready(w, d));
 	if (w->primed == NULL)
 		return diag_fail(d, FAIL(ERR_STATE), "a worker without a machine has nothing to freeze");
 	TRY(ram_memfd_new(geometry_ram(image_geometry(w->primed->image)), d, &layer));
 	TRY(zygote_file_new(d, &state));
-	w->copy_ms = worker_copy_ms(w->primed, &w->layers, kind == WORKER_BRANCH);
+	wait_ms = worker_copy_ms(w->primed, &w->layers, kind == WORKER_BRANCH);
 	zygote_layers_drop(&w->layers);
 	fds[0] = layer.raw;
 	fds[1] = state.raw;
 	for (uint32_t i = 0; i < layers->n; i++)
 		fds[2 + i] = layers->raw[i];
-	return worker_ask(w, &a, fds, 2 + layers->n, d);
+	TRY(worker_ask(w, &a, fds, 2 + layers->n, d));
+	w->wait_ms = wait_ms;
+	return OK;
 }
 
 /* `copies`: the worker goes on. */
@@ -172,7 +175,7 @@ static err_t answer_zygote(struct worker *w, struct heir_copies *copies, struct 
 	struct zygote *z;
 	err_t e;
 
-	TRY(worker_wait(w, w->copy_ms, d));
+	TRY(worker_wait(w, d));
 	TRY(worker_answer(w, d, &in, &s));
 	TRY(zygote_unpack_heir(in.fd, in.n, w->primed, d, &z));
 	e = heir_take(z, w->primed, copies, d);

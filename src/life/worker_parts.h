@@ -20,7 +20,6 @@ struct worker {
 	struct patience patience;
 	enum worker_ask_kind last; /* asked */
 	uint32_t wait_ms;      /* for what it says next */
-	int copy_ms;           /* for what was asked last, if it is to make a zygote */
 	struct zygote *primed; /* a reference; NULL: none yet */
 	bool spawned;          /* from that */
 	struct heir_copies copies; /* of what it has written before it was branched */
@@ -48,13 +47,12 @@ must_check err_t worker_answer(struct worker *w, struct diag *d, struct link_in 
 			       struct worker_say *ret);
 /* One without descriptors in its answer. */
 must_check err_t worker_answer_plain(struct worker *w, struct diag *d, uint32_t *ret_value);
-/* worker_wait.c: until there is something to hear, or for so long; then it is not waited for again. Not OK,
- * and the worker as it is, with worker_hurry. */
-must_check err_t worker_wait(struct worker *w, int ms, struct diag *d);
-must_check err_t worker_wait_shortly(struct worker *w, struct diag *d);
-int worker_bytes_ms(bytes_t copied);
+/* worker_wait.c: until there is something to hear, or as long as it has for that; it is not waited for again
+ * then. Not OK, and the worker as it is, with worker_hurry. */
+must_check err_t worker_wait(struct worker *w, struct diag *d);
+uint32_t worker_bytes_ms(bytes_t copied);
 /* How long a zygote may take that is made of a machine, which was spawned from that one. */
-int worker_copy_ms(const struct zygote *of, const struct zygote_layers *own, bool branch);
+uint32_t worker_copy_ms(const struct zygote *of, const struct zygote_layers *own, bool branch);
 /* It has answered what nobody asked, and is ended. */
 err_t worker_lied(struct worker *w, uint32_t serial, struct diag *d);
 /* CLOCK_MONOTONIC. */

@@ -78,14 +78,17 @@ static void ends(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
 	w->socket = (fd_t){ pair[0] };
 	assert_int_equal(write(pair[1], "x", 1), 1);
-	must(worker_wait(w, MOST, &d), &d); /* there is something to hear */
+	w->wait_ms = MOST;
+	must(worker_wait(w, &d), &d); /* there is something to hear */
 	assert_int_equal(recv(pair[0], &s, sizeof s, 0), 1);
-	must(worker_wait(w, 1, &d), &d);
+	w->wait_ms = 1;
+	must(worker_wait(w, &d), &d);
 	assert_int_equal(worker_hear(w, &d, &in, &s).code, ERR_REMOTE); /* at once */
 	assert_string_equal(d.text, "its worker does not answer");
 	worker_hurry(w);
 	d = DIAG_INIT;
-	assert_int_equal(worker_wait(w, MOST, &d).code, ERR_STATE);
+	w->wait_ms = MOST;
+	assert_int_equal(worker_wait(w, &d).code, ERR_STATE);
 	(void)close(pair[1]);
 	worker_free(w);
 }
