@@ -215,13 +215,17 @@ static void ended(struct elsewhere *w)
 	disk_copies_free(w->copies);
 }
 
-static struct disk_base *heir_of(struct elsewhere *w, bool goes_on)
+/* Its next branch as it is here, and as that process has it still. */
+static struct disk_base *heir_of(struct elsewhere *w, bool goes_on, struct disk_base **ret_there)
 {
 	struct disk_base *there = branched(w->disk), *here = sent(there, false);
 	struct diag d = DIAG_INIT;
 
 	must(disk_base_inherit(here, w->given, goes_on ? &w->copies : NULL, &d), &d);
-	disk_base_free(there);
+	if (ret_there != NULL)
+		*ret_there = there;
+	else
+		disk_base_free(there);
 	return here;
 }
 
@@ -233,9 +237,9 @@ static void what_goes_on_cannot_write_what_others_got(void **state)
 
 	(void)state;
 	put(w.disk, AT, 7);
-	first = heir_of(&w, true);
+	first = heir_of(&w, true, NULL);
 	put(w.disk, AT + LEN, 8);
-	second = heir_of(&w, true);
+	second = heir_of(&w, true, NULL);
 	put(w.disk, AT, 9);
 	own = files_of(w.given);
 	one = files_of(first);
@@ -260,13 +264,10 @@ static void not_even_if_it_tries(void **state)
 {
 	struct elsewhere w = spawned(DISK_COW);
 	struct disk_base *there, *here;
-	struct diag d = DIAG_INIT;
 
 	(void)state;
 	put(w.disk, AT, 7);
-	there = branched(w.disk);
-	here = sent(there, false);
-	must(disk_base_inherit(here, w.given, &w.copies, &d), &d);
+	here = heir_of(&w, true, &there);
 	assert_int_equal(pwrite(files_of(there).fd[2], "evil", 4, AT), 4);
 	expect(there, AT, 'e');
 	expect(here, AT, 7);
@@ -279,13 +280,10 @@ static void what_ends_needs_no_copies(void **state)
 {
 	struct elsewhere w = spawned(DISK_COW);
 	struct disk_base *there, *here;
-	struct diag d = DIAG_INIT;
 
 	(void)state;
 	put(w.disk, AT, 7);
-	there = branched(w.disk);
-	here = sent(there, false);
-	must(disk_base_inherit(here, w.given, NULL, &d), &d);
+	here = heir_of(&w, false, &there);
 	assert_int_equal(inode(files_of(here).fd[2]), inode(files_of(there).fd[2]));
 	expect(here, AT, 7);
 	disk_base_free(there);
@@ -326,7 +324,7 @@ static void what_was_written_in_place_is_a_base_now(void **state)
 
 	(void)state;
 	put(w.disk, AT, 7);
-	b = heir_of(&w, false);
+	b = heir_of(&w, false, NULL);
 	assert_int_equal(disk_base_mode(b), DISK_COW);
 	expect(b, AT, 7);
 	assert_int_equal(disk_open("d", DISK_RW, ".", NULL, &k).code, ERR_LOCKED);
